@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/deadline.h"
+#include "sandbox/base/result.h"
+#include "sandbox/base/strong_types.h"
+#include "sandbox/spec/sandbox_spec.pb.h"
+
+namespace catamaran {
+
+// What an image's config asks of a container (hostile bytes, validated).
+struct ImageConfig {
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> command;
+  std::vector<std::string> env;
+  std::vector<std::string> volumes;  // absolute, cleaned container paths
+  std::string working_directory;
+  std::string user;
+  std::string stop_signal;  // "SIGTERM", "15", "SIGRTMIN+3"; empty: none
+  std::vector<std::pair<std::string, std::string>> labels;
+  std::string architecture;
+  std::string os;
+};
+
+struct Image {
+  std::string id;  // "sha256:<64 hex>", digest of the config
+  std::vector<std::string> repo_tags;
+  std::vector<std::string> repo_digests;
+  uint64_t size_bytes = 0;  // of its blobs, never 0
+  bool pinned = false;
+  ImageConfig config;
+  std::vector<std::string> diff_ids;  // bottom first
+};
+
+// Images on this node: an SQLite index plus one EROFS blob per layer, keyed by diffID, under one
+// root directory owned by one process at a time. An image is whole or absent: blobs are on disk
+// before the index names them. Thread-safe; calls may block on the disk.
+class ImageStore {
+ public:
+  static Result<std::unique_ptr<ImageStore>> Open(const HostPath& root);
+  virtual ~ImageStore() = default;
+
+  struct Progress {
+    std::string layer;  // diffID, or the compressed digest while the former is unknown
+    uint64_t done_bytes = 0;
+    uint64_t total_bytes = 0;
+    bool finished = false;
+  };
+  using ProgressSink = std::function<void(const Progress&)>;
+  struct LoadOptions {
+    std::string reference;  // overrides the archive's own names; empty: take those
+    ProgressSink progress;  // from several threads; may be empty
+    Deadline deadline = Deadline::Never();
+  };
+  // An OCI layout (folder or tar) or a docker archive, compressed or not, recognised by content.
+  // Layers are converted in parallel. Returns the images it held.
+  virtual Result<std::vector<Image>> Load(const HostPath& source, const LoadOptions& options) = 0;
+
+  virtual Result<std::vector<Image>> List() = 0;
+  // By id (with or without "sha256:"), tag, digest or short name; nullopt where there is none.
+  // kInvalidArgument where the reference itself is malformed.
+  virtual Result<std::optional<Image>> Find(const std::string& reference) = 0;
+  // Removes the whole image that a reference names; success where there is none. Blobs that a
+  // pinned lease uses stay until the lease ends.
+  virtual Status Remove(const std::string& reference) = 0;
+
+  enum class RootfsKind {
+    kLayers,      // one blob per layer (namespaces hull)
+    kMergedDisk,  // plus the metadata that makes one disk of them (vm hull), written when first asked
+  };
+  // Layers, paths and sizes for a container made from this image; the caller fills in the rest.
+  // The blobs are kept for as long as `holder` (a container id) has a lease on them: leases are in
+  // the index, survive the daemon and are dropped by DropLease or DropLeasesExcept.
+  virtual Result<spec::RootfsSpec> Lease(const std::string& image_id, const std::string& holder,
+                                         RootfsKind kind) = 0;
+  virtual Status DropLease(const std::string& holder) = 0;
+  virtual Status DropLeasesExcept(const std::vector<std::string>& holders) = 0;
+
+  struct Usage {
+    HostPath mountpoint;  // a folder that can be statfs'ed
+    uint64_t used_bytes = 0;
+    uint64_t inodes_used = 0;
+  };
+  virtual Result<Usage> DiskUsage() = 0;
+};
+
+}  // namespace catamaran
