@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/strong_types.h"
+#include "sandbox/spec/sandbox_spec.pb.h"
+
+namespace catamaran {
+
+// What a RuntimeClass's handler name selects. One per entry of `handlers`.
+struct HandlerConfig {
+  enum class Hull { kNamespaces, kVm };
+  std::string name;
+  Hull hull = Hull::kNamespaces;
+  spec::MachineSpec machine;  // kVm only; launcher is always QEMU
+};
+
+// The daemon's configuration, with every default resolved: what the file says, over the defaults.
+// A value, immutable once read.
+struct Config {
+  enum class Network { kCni, kBuiltin };
+
+  std::string listen = "unix:///run/catamaran/catamaran.sock";
+  HostPath root{"/var/lib/catamaran"};     // images, network records, pods' disks
+  HostPath run{"/run/catamaran"};          // sockets, records of pods; on tmpfs, 0700
+  std::string cgroup_root = "/catamaran";  // parent of pods that name no cgroup_parent
+  std::string default_handler = "ns";
+  Network network = Network::kCni;
+  std::string builtin_cidr_v4 = "10.88.0.0/16";
+  std::string builtin_cidr_v6;   // empty: IPv4 only
+  bool allow_emulation = false;  // let VMs run without hardware acceleration
+  HostPath shim;                 // the program catamaran-shim
+  std::string log_level = "info";
+  std::vector<HandlerConfig> handlers;
+
+  // By a request's runtime_handler; "" is the default one. Null where there is none.
+  const HandlerConfig* FindHandler(std::string_view name) const;
+  std::string HandlerNames() const;  // "ns, vm": for error messages
+};
+
+// Where a daemon looks for what its configuration does not name: the shim beside the program, the
+// guest's kernel and disks in ../guest, then in /usr/share/catamaran/guest.
+struct ConfigPlaces {
+  HostPath program_directory;
+  static Result<ConfigPlaces> OfThisProgram();
+};
+
+// Reads YAML. Unknown keys, repeated keys and wrong values are kInvalidArgument naming
+// file_name:line, the key, the value and what would be right. An empty text gives the defaults.
+Result<Config> ParseConfig(std::string_view text, const std::string& file_name,
+                           const ConfigPlaces& places);
+Result<Config> LoadConfig(const HostPath& file, const ConfigPlaces& places);
+
+// "unix:///path" -> "/path"; kInvalidArgument otherwise.
+Result<HostPath> SocketPathOf(const std::string& listen);
+
+}  // namespace catamaran
