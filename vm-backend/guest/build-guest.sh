@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Makes the guest of the vm hull: kernel, initramfs, and the file system that pods' disks are cloned from.
+#
+# usage: build-guest.sh OUT_DIR AGENT
+#   OUT_DIR/vmlinuz         kernel of a Debian cloud image, unpacked, never installed
+#   OUT_DIR/initramfs.img   newc archive, zstd: AGENT as /init, the kernel modules the guest loads
+#   OUT_DIR/writable.img    sparse, formatted ext4
+#   OUT_DIR/cache/          what was downloaded
+#
+# environment:
+#   GUEST_KERNEL_PACKAGE    Debian package of the kernel; "linux-image-cloud-amd64" (Linux 6.1) by default,
+#                           "linux-image-6.12-cloud-amd64" for the one of backports
+#   GUEST_WRITABLE_BYTES    nominal size of writable.img, 8 GiB by default
+#
+# Nothing is done where everything is newer than its sources.
+set -euo pipefail
+
+# What the guest loads, in this order, each after what it depends on. Everything a pod may need is in the
+# template's memory already: loading a module in a clone costs ten times its share of the template.
+MODULES=(virtio_pci virtio_console virtio_scsi sd_mod virtio_net erofs overlay fuse
+         af_packet tun veth nf_tables binfmt_misc)
+OPTIONAL_MODULES=(af_packet tun veth nf_tables binfmt_misc)  # absent from some kernels
+
+fail() { echo "build-guest: $*" >&2; exit 1; }
+need() { command -v "$1" >/dev/null || fail "the program $1 is missing: apt-get install $2"; }
+
+[ $# -eq 2 ] || fail "usage: build-guest.sh OUT_DIR AGENT"
+mkdir -p "$1"
+out=$(readlink -f "$1")
+agent=$(readlink -f "$2") || fail "no such file: $2"
+[ -x "$agent" ] || fail "$2 is not an executable file"
+package=${GUEST_KERNEL_PACKAGE:-linux-image-cloud-amd64}
+writable_bytes=${GUEST_WRITABLE_BYTES:-$((8 << 30))}
+cache=$out/cache
+kernel=$cache/$package
+need dpkg-deb dpkg
+need apt-get apt
+need cpio cpio
+need zstd zstd
+need mkfs.ext4 e2fsprogs
+
+# Downloads and unpacks the kernel package. A metapackage leads to the package of the newest version.
+fetch_kernel() {
+  [ -f "$kernel/complete" ] && return
+  local real
+  # The newest dependency that holds a kernel: linux-image-6.1.0-NN-cloud-amd64.
+  real=$(apt-cache depends "$package" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | tail -1)
+  real=${real:-$package}
+  rm -rf "$kernel" "$kernel.new"
+  mkdir -p "$kernel.new/root"
+  echo "build-guest: downloading $real"
+  (cd "$kernel.new" && apt-get download -q "$real" >download.log 2>&1) ||
+    fail "apt-get download $real failed (apt-get update needed?): $(tail -1 "$kernel.new/download.log")"
+  dpkg-deb -x "$kernel.new"/*.deb "$kernel.new/root" || fail "cannot unpack $real"
+  compgen -G "$kernel.new/root/boot/vmlinuz-*" >/dev/null || fail "$real holds no kernel"
+  rm "$kernel.new"/*.deb
+  echo "$real" >"$kernel.new/complete"
+  mv "$kernel.new" "$kernel"
+}
+
+# Path of a module in the unpacked package; nothing where there is none. Dashes and underscores are alike.
+module_file() {
+  find "$kernel"/root/lib/modules -name "${1//[-_]/[-_]}.ko*" | head -1
+}
+
+# Copies module $1 below $2/modules and appends it to the order file, its dependencies first.
+add_module() {
+  local name=${1//-/_} root=$2 file dependency
+  grep -qsx "$name.ko" "$root/modules/order" && return
+  file=$(module_file "$name")
+  [ -n "$file" ] || return 1
+  mkdir -p "$root/modules"
+  case $file in  # stored unpacked: the archive as a whole is compressed
+    *.xz) xz -dc "$file" >"$root/modules/$name.ko" ;;
+    *.zst) zstd -qdc "$file" >"$root/modules/$name.ko" ;;
+    *) cp "$file" "$root/modules/$name.ko" ;;
+  esac
+  for dependency in $(tr '\0' '\n' <"$root/modules/$name.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do
+    add_module "$dependency" "$root" || fail "module $name needs $dependency, which $package lacks"
+  done
+  echo "$name.ko" >>"$root/modules/order"
+}
+
+build_initramfs() {
+  local root=$out/initramfs.new module
+  rm -rf "$root" "$root.img"
+  mkdir -p "$root"/{dev,proc,sys,run,tmp,modules}
+  for module in "${MODULES[@]}"; do
+    add_module "$module" "$root" && continue
+    # Built into the kernel?
+    grep -qsE "/${module//[-_]/[-_]}\.ko" "$kernel"/root/lib/modules/*/modules.builtin && continue
+    [[ " ${OPTIONAL_MODULES[*]} " == *" $module "* ]] || fail "$package has no module $module"
+  done
+  cp "$agent" "$root/init"
+  chmod 0755 "$root/init"
+  (cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio -o -H newc --owner=0:0 --reproducible --quiet) |
+    zstd -q -T0 -9 -f -o "$root.img"
+  rm -rf "$root"
+  mv "$root.img" "$out/initramfs.img"
+}
+
+# Never written by a VM: each pod gets a sparse clone. No journal, because a pod's disk dies with its VM, and
+# nothing is zeroed ahead, so the file holds a few hundred KiB of data.
+build_writable() {
+  rm -f "$out/writable.new"
+  truncate -s "$writable_bytes" "$out/writable.new"
+  mkfs.ext4 -q -F -m 0 -L catamaran -O ^has_journal,^resize_inode \
+    -E lazy_itable_init=1,nodiscard,root_owner=0:0 "$out/writable.new" || fail "mkfs.ext4 failed"
+  mv "$out/writable.new" "$out/writable.img"
+}
+
+# The inputs of each file, compared with those it was made from.
+stamp_is() { [ "$(cat "$out/.$1.stamp" 2>/dev/null)" = "$2" ] && [ -s "$out/$1" ]; }
+script=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-64)
+
+fetch_kernel
+version=$(cat "$kernel/complete")
+if ! stamp_is vmlinuz "$version"; then
+  cp "$kernel"/root/boot/vmlinuz-* "$out/vmlinuz.new"
+  mv "$out/vmlinuz.new" "$out/vmlinuz"
+  echo "$version" >"$out/.vmlinuz.stamp"
+fi
+inputs="$version $script $(sha256sum "$agent" | cut -c1-64)"
+if ! stamp_is initramfs.img "$inputs"; then
+  build_initramfs
+  echo "$inputs" >"$out/.initramfs.img.stamp"
+fi
+if ! stamp_is writable.img "$script $writable_bytes"; then
+  build_writable
+  echo "$script $writable_bytes" >"$out/.writable.img.stamp"
+fi
