@@ -23,7 +23,7 @@ struct HandlerConfig {
 struct Config {
   enum class Network { kCni, kBuiltin };
 
-  std::string listen = "unix:///run/catamaran/catamaran.sock";
+  std::string listen;  // "unix:///run/catamaran/catamaran.sock": catamaran.sock in `run`
   HostPath root{"/var/lib/catamaran"};     // images, network records, pods' disks
   HostPath run{"/run/catamaran"};          // sockets, records of pods; on tmpfs, 0700
   std::string cgroup_root = "/catamaran";  // parent of pods that name no cgroup_parent
@@ -48,11 +48,19 @@ struct ConfigPlaces {
   static Result<ConfigPlaces> OfThisProgram();
 };
 
+// What the command line says; it wins over the file. Empty: nothing.
+struct ConfigOverrides {
+  std::string listen;
+  std::string root;
+  std::string run;
+};
+
 // Reads YAML. Unknown keys, repeated keys and wrong values are kInvalidArgument naming
 // file_name:line, the key, the value and what would be right. An empty text gives the defaults.
 Result<Config> ParseConfig(std::string_view text, const std::string& file_name,
-                           const ConfigPlaces& places);
-Result<Config> LoadConfig(const HostPath& file, const ConfigPlaces& places);
+                           const ConfigPlaces& places, const ConfigOverrides& overrides = {});
+Result<Config> LoadConfig(const HostPath& file, const ConfigPlaces& places,
+                          const ConfigOverrides& overrides = {});
 
 // "unix:///path" -> "/path"; kInvalidArgument otherwise.
 Result<HostPath> SocketPathOf(const std::string& listen);

@@ -1,0 +1,315 @@
+#include "cri/config/config.h"
+
+#include <arpa/inet.h>
+#include <fmt/ranges.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "cri/config/yaml_reader.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+constexpr size_t kLargestFile = 1 << 20;
+constexpr uint64_t kMebibyte = 1 << 20;
+constexpr std::string_view kListenScheme = "unix://";
+
+// A RuntimeClass's handler is a DNS label: kubernetes.io/docs, RuntimeClass.
+bool IsDnsLabel(std::string_view name) {
+  if (name.empty() || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+bool IsCidr(const std::string& text, int family, int least_prefix, int most_prefix) {
+  const size_t slash = text.find('/');
+  if (slash == std::string::npos) return false;
+  unsigned char address[sizeof(in6_addr)];
+  if (inet_pton(family, text.substr(0, slash).c_str(), address) != 1) return false;
+  const std::string_view prefix = std::string_view(text).substr(slash + 1);
+  int length = 0;
+  auto [end, error] = std::from_chars(prefix.data(), prefix.data() + prefix.size(), length);
+  return error == std::errc() && end == prefix.data() + prefix.size() && length >= least_prefix &&
+         length <= most_prefix;
+}
+
+Status ReadPath(const YamlValue& value, HostPath* out) {
+  std::string path;
+  RETURN_IF_ERROR(value.ReadAbsolutePath(&path));
+  *out = HostPath(path);
+  return {};
+}
+
+Status ReadListen(const YamlValue& value, std::string* out) {
+  RETURN_IF_ERROR(value.Read(out));
+  if (!SocketPathOf(*out)) return value.Wrong("unix:// and an absolute path of at most 107 bytes");
+  return {};
+}
+
+Status ReadCidr(const YamlValue& value, int family, int least, int most, std::string* out) {
+  RETURN_IF_ERROR(value.Read(out));
+  if (!IsCidr(*out, family, least, most)) {
+    return value.Wrong(fmt::format("an {} range with a prefix from /{} to /{}",
+                                   family == AF_INET ? "IPv4" : "IPv6", least, most));
+  }
+  return {};
+}
+
+HostPath GuestFolder(const ConfigPlaces& places) {
+  HostPath beside((places.program_directory.value() / "../guest").lexically_normal());
+  if (Exists((beside / "vmlinuz").value())) return beside;
+  return HostPath("/usr/share/catamaran/guest");
+}
+
+spec::MachineSpec DefaultMachine(const ConfigPlaces& places) {
+  const HostPath guest = GuestFolder(places);
+  spec::MachineSpec machine;
+  machine.set_kernel((guest / "vmlinuz").string());
+  machine.set_initramfs((guest / "initramfs.img").string());
+  machine.set_writable_disk((guest / "writable.img").string());
+  machine.set_default_memory_bytes(256 * kMebibyte);
+  machine.set_overhead_memory_bytes(64 * kMebibyte);
+  machine.set_cpus(1);
+  machine.set_use_template(true);
+  machine.set_qemu("/usr/bin/qemu-system-x86_64");
+  return machine;
+}
+
+Status ReadMemory(const YamlValue& value, uint64_t least, uint64_t* out) {
+  RETURN_IF_ERROR(value.ReadSize(out));
+  if (*out < least || *out > (uint64_t{1} << 42)) {
+    return value.Wrong(fmt::format("a size from {}Mi to 4096Gi", least / kMebibyte));
+  }
+  return {};
+}
+
+Status ReadMachine(const YamlValue& value, spec::MachineSpec* machine) {
+  const auto path_to = [](std::string* out) {
+    return [out](const YamlValue& v) { return v.ReadAbsolutePath(out); };
+  };
+  return value.ReadMapping({
+      {"kernel", path_to(machine->mutable_kernel())},
+      {"initramfs", path_to(machine->mutable_initramfs())},
+      {"command_line",
+       [machine](const YamlValue& v) { return v.Read(machine->mutable_command_line()); }},
+      {"writable_disk", path_to(machine->mutable_writable_disk())},
+      {"default_memory",
+       [machine](const YamlValue& v) -> Status {
+         uint64_t bytes = 0;
+         RETURN_IF_ERROR(ReadMemory(v, 64 * kMebibyte, &bytes));
+         machine->set_default_memory_bytes(bytes);
+         return {};
+       }},
+      {"overhead_memory",
+       [machine](const YamlValue& v) -> Status {
+         uint64_t bytes = 0;
+         RETURN_IF_ERROR(ReadMemory(v, 0, &bytes));
+         machine->set_overhead_memory_bytes(bytes);
+         return {};
+       }},
+      {"cpus",
+       [machine](const YamlValue& v) -> Status {
+         uint32_t cpus = 0;
+         RETURN_IF_ERROR(v.Read(&cpus, 1, 255));
+         machine->set_cpus(cpus);
+         return {};
+       }},
+      {"template",
+       [machine](const YamlValue& v) -> Status {
+         bool on = false;
+         RETURN_IF_ERROR(v.Read(&on));
+         machine->set_use_template(on);
+         return {};
+       }},
+      {"qemu", path_to(machine->mutable_qemu())},
+  });
+}
+
+Status ReadHandler(const YamlValue& value, const ConfigPlaces& places, Config* config) {
+  HandlerConfig handler;
+  bool has_hull = false;
+  bool has_machine = false;
+  handler.machine = DefaultMachine(places);
+  RETURN_IF_ERROR(value.ReadMapping({
+      {"name",
+       [&](const YamlValue& v) -> Status {
+         RETURN_IF_ERROR(v.Read(&handler.name));
+         if (!IsDnsLabel(handler.name)) {
+           return v.Wrong("a DNS label: at most 63 of a-z, 0-9 and -, as in a RuntimeClass");
+         }
+         if (config->FindHandler(handler.name) != nullptr) return v.Wrong("a name of its own");
+         return {};
+       }},
+      {"backend",
+       [&](const YamlValue& v) -> Status {
+         auto index = v.ReadWord({"ns", "vm"});
+         RETURN_IF_ERROR(index);
+         handler.hull = *index == 0 ? HandlerConfig::Hull::kNamespaces : HandlerConfig::Hull::kVm;
+         has_hull = true;
+         return {};
+       }},
+      {"machine",
+       [&](const YamlValue& v) {
+         has_machine = true;
+         return ReadMachine(v, &handler.machine);
+       }},
+  }));
+  if (handler.name.empty()) return value.Wrong("a mapping with a name");
+  if (!has_hull) return value.Wrong("a mapping with a backend: ns or vm");
+  if (handler.hull == HandlerConfig::Hull::kNamespaces) {
+    if (has_machine) return value.Wrong("without a machine where the backend is ns");
+    handler.machine.Clear();
+  }
+  config->handlers.push_back(std::move(handler));
+  return {};
+}
+
+// Keys that other values depend on are checked once all is read.
+struct Lines {
+  int default_handler = 0;
+};
+
+std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* config, Lines* lines) {
+  return {
+      {"listen", [config](const YamlValue& v) { return ReadListen(v, &config->listen); }},
+      {"root", [config](const YamlValue& v) { return ReadPath(v, &config->root); }},
+      {"run", [config](const YamlValue& v) { return ReadPath(v, &config->run); }},
+      {"cgroup_root",
+       [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->cgroup_root); }},
+      {"default_handler",
+       [config, lines](const YamlValue& v) {
+         lines->default_handler = v.line();
+         return v.Read(&config->default_handler);
+       }},
+      {"network",
+       [config](const YamlValue& v) -> Status {
+         auto index = v.ReadWord({"cni", "builtin"});
+         RETURN_IF_ERROR(index);
+         config->network = *index == 0 ? Config::Network::kCni : Config::Network::kBuiltin;
+         return {};
+       }},
+      {"builtin_network",
+       [config](const YamlValue& v) {
+         return v.ReadMapping({
+             {"cidr_v4",
+              [config](const YamlValue& c) {
+                return ReadCidr(c, AF_INET, 8, 30, &config->builtin_cidr_v4);
+              }},
+             {"cidr_v6",
+              [config](const YamlValue& c) {
+                return ReadCidr(c, AF_INET6, 16, 126, &config->builtin_cidr_v6);
+              }},
+         });
+       }},
+      {"allow_emulation",
+       [config](const YamlValue& v) { return v.Read(&config->allow_emulation); }},
+      {"shim", [config](const YamlValue& v) { return ReadPath(v, &config->shim); }},
+      {"log",
+       [config](const YamlValue& v) {
+         return v.ReadMapping(
+             {{"level", [config](const YamlValue& level) -> Status {
+                 RETURN_IF_ERROR(level.ReadWord({"debug", "info", "warn", "error"}));
+                 return level.Read(&config->log_level);
+               }}});
+       }},
+      {"handlers",
+       [config, &places](const YamlValue& v) {
+         return v.ReadSequence(
+             [&](const YamlValue& item) { return ReadHandler(item, places, config); });
+       }},
+  };
+}
+
+void AddDefaultHandlers(const ConfigPlaces& places, Config* config) {
+  config->handlers.push_back({"ns", HandlerConfig::Hull::kNamespaces, {}});
+  config->handlers.push_back({"vm", HandlerConfig::Hull::kVm, DefaultMachine(places)});
+}
+
+// Flags are read like the file's values, so that both obey the same rules.
+Status ApplyOverrides(const ConfigOverrides& overrides, Config* config) {
+  const auto apply = [&](const std::string& flag, const std::string& value,
+                         std::function<Status(const YamlValue&)> read) -> Status {
+    if (value.empty()) return {};
+    return YamlValue::ReadScalar(value, flag, read);
+  };
+  RETURN_IF_ERROR(apply("--listen", overrides.listen,
+                        [&](const YamlValue& v) { return ReadListen(v, &config->listen); }));
+  RETURN_IF_ERROR(apply("--root", overrides.root,
+                        [&](const YamlValue& v) { return ReadPath(v, &config->root); }));
+  return apply("--run", overrides.run,
+               [&](const YamlValue& v) { return ReadPath(v, &config->run); });
+}
+
+}  // namespace
+
+const HandlerConfig* Config::FindHandler(std::string_view name) const {
+  if (name.empty()) name = default_handler;
+  for (const HandlerConfig& handler : handlers) {
+    if (handler.name == name) return &handler;
+  }
+  return nullptr;
+}
+
+std::string Config::HandlerNames() const {
+  std::vector<std::string_view> names;
+  for (const HandlerConfig& handler : handlers) names.push_back(handler.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+Result<ConfigPlaces> ConfigPlaces::OfThisProgram() {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return FailErrno(error.value(), "read /proc/self/exe");
+  return ConfigPlaces{HostPath(program.parent_path())};
+}
+
+Result<Config> ParseConfig(std::string_view text, const std::string& file_name,
+                           const ConfigPlaces& places, const ConfigOverrides& overrides) {
+  Config config;
+  Lines lines;
+  config.shim = places.program_directory / "catamaran-shim";
+  RETURN_IF_ERROR(YamlValue::ReadDocument(text, file_name, TopLevelKeys(places, &config, &lines)));
+  RETURN_IF_ERROR(ApplyOverrides(overrides, &config));
+  if (config.handlers.empty()) AddDefaultHandlers(places, &config);
+  if (config.default_handler.empty() || config.FindHandler(config.default_handler) == nullptr) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "{}:{}: default_handler: '{}' is wrong: must be one of the handlers: {}", file_name,
+                std::max(lines.default_handler, 1), config.default_handler, config.HandlerNames());
+  }
+  if (config.listen.empty()) {
+    config.listen = std::string(kListenScheme) + (config.run / "catamaran.sock").string();
+    RETURN_IF_ERROR(SocketPathOf(config.listen));
+  }
+  for (HandlerConfig& handler : config.handlers) {
+    if (handler.hull != HandlerConfig::Hull::kVm) continue;
+    handler.machine.set_allow_emulation(config.allow_emulation);
+    handler.machine.set_template_folder((config.root / "templates" / handler.name).string());
+  }
+  return config;
+}
+
+Result<Config> LoadConfig(const HostPath& file, const ConfigPlaces& places,
+                          const ConfigOverrides& overrides) {
+  auto text = ReadFile(file.value(), kLargestFile);
+  RETURN_IF_ERROR(text);
+  return ParseConfig(*text, file.string(), places, overrides);
+}
+
+Result<HostPath> SocketPathOf(const std::string& listen) {
+  const bool absolute = listen.starts_with(kListenScheme) && listen[kListenScheme.size()] == '/';
+  const std::string path = absolute ? listen.substr(kListenScheme.size()) : "";
+  if (!absolute || path.size() < 2 || path.back() == '/' ||
+      path.size() >= sizeof(sockaddr_un::sun_path) || path.find('\0') != std::string::npos) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "listen: '{}' is wrong: must be unix:// and an absolute path of at most {} bytes",
+                listen, sizeof(sockaddr_un::sun_path) - 1);
+  }
+  return HostPath(path);
+}
+
+}  // namespace catamaran

@@ -1,0 +1,154 @@
+#include "cri/config/config.h"
+
+#include <gtest/gtest.h>
+
+namespace catamaran {
+namespace {
+
+const ConfigPlaces kPlaces{HostPath("/opt/catamaran/bin")};
+
+Result<Config> Parse(const std::string& text, const ConfigOverrides& overrides = {}) {
+  return ParseConfig(text, "c.yaml", kPlaces, overrides);
+}
+
+TEST(Config, HasEveryDefaultWhenTheFileIsEmpty) {
+  auto config = Parse("");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->listen, "unix:///run/catamaran/catamaran.sock");
+  EXPECT_EQ(config->root.string(), "/var/lib/catamaran");
+  EXPECT_EQ(config->cgroup_root, "/catamaran");
+  EXPECT_EQ(config->network, Config::Network::kCni);
+  EXPECT_FALSE(config->allow_emulation);
+  EXPECT_EQ(config->shim.string(), "/opt/catamaran/bin/catamaran-shim");
+  EXPECT_EQ(config->HandlerNames(), "ns, vm");
+  EXPECT_EQ(config->FindHandler(""), config->FindHandler("ns"));
+  EXPECT_EQ(config->FindHandler("other"), nullptr);
+  const HandlerConfig* vm = config->FindHandler("vm");
+  ASSERT_NE(vm, nullptr);
+  EXPECT_EQ(vm->hull, HandlerConfig::Hull::kVm);
+  EXPECT_EQ(vm->machine.kernel(), "/usr/share/catamaran/guest/vmlinuz");
+  EXPECT_EQ(vm->machine.template_folder(), "/var/lib/catamaran/templates/vm");
+  EXPECT_TRUE(vm->machine.use_template());
+}
+
+TEST(Config, TakesEveryKeyOfTheFile) {
+  auto config = Parse(R"(
+listen: unix:///run/x/y.sock
+root: /r
+run: /n/
+cgroup_root: /pods
+default_handler: big
+network: builtin
+builtin_network: {cidr_v4: 10.1.0.0/16, cidr_v6: "fd00::/64"}
+allow_emulation: true
+shim: /s
+log: {level: debug}
+handlers:
+  - {name: small, backend: ns}
+  - name: big
+    backend: vm
+    machine: {kernel: /k, initramfs: /i, command_line: quiet, writable_disk: /w,
+              default_memory: 128Mi, overhead_memory: 1Gi, cpus: 2, template: off, qemu: /q}
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->listen, "unix:///run/x/y.sock");
+  EXPECT_EQ(config->run.string(), "/n");
+  EXPECT_EQ(config->cgroup_root, "/pods");
+  EXPECT_EQ(config->network, Config::Network::kBuiltin);
+  EXPECT_EQ(config->builtin_cidr_v6, "fd00::/64");
+  EXPECT_EQ(config->log_level, "debug");
+  EXPECT_EQ(config->shim.string(), "/s");
+  const HandlerConfig* big = config->FindHandler("");
+  ASSERT_NE(big, nullptr);
+  EXPECT_EQ(big->name, "big");
+  EXPECT_EQ(big->machine.default_memory_bytes(), 128u << 20);
+  EXPECT_EQ(big->machine.overhead_memory_bytes(), 1u << 30);
+  EXPECT_EQ(big->machine.cpus(), 2u);
+  EXPECT_EQ(big->machine.command_line(), "quiet");
+  EXPECT_FALSE(big->machine.use_template());
+  EXPECT_TRUE(big->machine.allow_emulation());
+  EXPECT_EQ(big->machine.launcher(), spec::MachineSpec::QEMU);
+}
+
+TEST(Config, LetsFlagsWinOverTheFile) {
+  auto config = Parse("root: /r\nrun: /n\n", {"", "/other", "/run2"});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->root.string(), "/other");
+  EXPECT_EQ(config->listen, "unix:///run2/catamaran.sock");
+  EXPECT_EQ(config->FindHandler("vm")->machine.template_folder(), "/other/templates/vm");
+}
+
+TEST(Config, RefusesWrongFlagsByName) {
+  auto config = Parse("", {"tcp://127.0.0.1:1", "", ""});
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(config.error().message.find("--listen: 'tcp://127.0.0.1:1'"), std::string::npos)
+      << config.error().message;
+}
+
+struct WrongFile {
+  const char* name;
+  const char* text;
+  const char* expected;  // a part of the message
+};
+
+class WrongConfig : public testing::TestWithParam<WrongFile> {};
+
+TEST_P(WrongConfig, IsRefusedWithLineKeyValueAndRemedy) {
+  auto config = Parse(GetParam().text);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(config.error().message.find(GetParam().expected), std::string::npos)
+      << config.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Rows, WrongConfig,
+    testing::Values(
+        WrongFile{"UnknownKey", "root: /r\nrot: /x\n", "c.yaml:2: rot: unknown key; known are"},
+        WrongFile{"UnknownNestedKey", "log:\n  levle: info\n", "c.yaml:2: log.levle: unknown key"},
+        WrongFile{"UnknownMachineKey",
+                  "handlers:\n- name: v\n  backend: vm\n  machine: {launcher: process}\n",
+                  "c.yaml:4: handlers[0].machine.launcher: unknown key"},
+        WrongFile{"RepeatedKey", "root: /r\nroot: /s\n", "c.yaml:2: root: the key is there twice"},
+        WrongFile{"NotYaml", "root: [\n", "c.yaml:2: not YAML"},
+        WrongFile{"NotAMapping", "- root\n", "must be a mapping"},
+        WrongFile{"TwoDocuments", "root: /r\n---\nrun: /n\n", "second document"},
+        WrongFile{"RelativeRoot", "root: var\n",
+                  "c.yaml:1: root: 'var' is wrong: must be an absolute path"},
+        WrongFile{"DotsInRun", "run: /a/../b\n", "run: '/a/../b' is wrong"},
+        WrongFile{"NoScheme", "listen: /run/x.sock\n",
+                  "listen: '/run/x.sock' is wrong: must be unix"},
+        WrongFile{"NetworkWord", "network: bridge\n", "must be one of cni, builtin"},
+        WrongFile{"ListForAWord", "network: [cni]\n",
+                  "a sequence is wrong: must be a single value"},
+        WrongFile{"Cidr", "builtin_network:\n  cidr_v4: 10.0.0.0/33\n",
+                  "c.yaml:2: builtin_network.cidr_v4: '10.0.0.0/33' is wrong"},
+        WrongFile{"CidrOfTheOtherFamily", "builtin_network: {cidr_v6: 10.0.0.0/8}\n",
+                  "an IPv6 range"},
+        WrongFile{"Bool", "allow_emulation: yes please\n", "must be one of false, off, true, on"},
+        WrongFile{"LogLevel", "log: {level: loud}\n", "must be one of debug, info, warn, error"},
+        WrongFile{"HandlerName", "handlers: [{name: My_Handler, backend: ns}]\n",
+                  "handlers[0].name: 'My_Handler' is wrong: must be a DNS label"},
+        WrongFile{"HandlerTwice", "handlers: [{name: a, backend: ns}, {name: a, backend: vm}]\n",
+                  "handlers[1].name: 'a' is wrong: must be a name of its own"},
+        WrongFile{"HandlerWithoutName", "handlers: [{backend: ns}]\n",
+                  "must be a mapping with a name"},
+        WrongFile{"HandlerWithoutBackend", "handlers: [{name: a}]\n", "with a backend"},
+        WrongFile{"Backend", "handlers: [{name: a, backend: fake}]\n", "must be one of ns, vm"},
+        WrongFile{"MachineOfNs", "handlers: [{name: ns, backend: ns, machine: {cpus: 1}}]\n",
+                  "without a machine"},
+        WrongFile{"Size", "handlers: [{name: v, backend: vm, machine: {default_memory: 1G}}]\n",
+                  "handlers[0].machine.default_memory: '1G' is wrong: must be a number of bytes"},
+        WrongFile{"TooLittleMemory",
+                  "handlers: [{name: v, backend: vm, machine: {default_memory: 1Mi}}]\n",
+                  "from 64Mi"},
+        WrongFile{"Cpus", "handlers: [{name: v, backend: vm, machine: {cpus: 0}}]\n",
+                  "must be a number from 1 to 255"},
+        WrongFile{
+            "DefaultHandler", "root: /r\ndefault_handler: kata\n",
+            "c.yaml:2: default_handler: 'kata' is wrong: must be one of the handlers: ns, vm"}),
+    [](const auto& row) { return row.param.name; });
+
+}  // namespace
+}  // namespace catamaran
