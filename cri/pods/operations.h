@@ -1,0 +1,54 @@
+#pragma once
+
+#include "cri/api/runtime.pb.h"
+#include "cri/pods/pods.h"
+#include "cri/service/call_context.h"
+#include "sandbox/base/result.h"
+
+namespace catamaran {
+
+// The calls of RuntimeService that concern pods and containers, one function and one file each.
+// They block until done or until the caller's deadline, may be called from any number of threads,
+// and validate what they are given. Semantics: the comments of cri/api/runtime.proto.
+
+namespace v1 = ::runtime::v1;
+
+Result<v1::RunPodSandboxResponse> RunPodSandbox(const v1::RunPodSandboxRequest& request,
+                                                const CallContext& call, Pods& pods);
+Result<v1::StopPodSandboxResponse> StopPodSandbox(const v1::StopPodSandboxRequest& request,
+                                                  const CallContext& call, Pods& pods);
+Result<v1::RemovePodSandboxResponse> RemovePodSandbox(const v1::RemovePodSandboxRequest& request,
+                                                      const CallContext& call, Pods& pods);
+Result<v1::PodSandboxStatusResponse> PodSandboxStatus(const v1::PodSandboxStatusRequest& request,
+                                                      const CallContext& call, Pods& pods);
+Result<v1::ListPodSandboxResponse> ListPodSandbox(const v1::ListPodSandboxRequest& request,
+                                                  const CallContext& call, Pods& pods);
+Result<v1::PodSandboxStatsResponse> PodSandboxStats(const v1::PodSandboxStatsRequest& request,
+                                                    const CallContext& call, Pods& pods);
+Result<v1::ListPodSandboxStatsResponse> ListPodSandboxStats(
+    const v1::ListPodSandboxStatsRequest& request, const CallContext& call, Pods& pods);
+
+Result<v1::CreateContainerResponse> CreateContainer(const v1::CreateContainerRequest& request,
+                                                    const CallContext& call, Pods& pods);
+Result<v1::StartContainerResponse> StartContainer(const v1::StartContainerRequest& request,
+                                                  const CallContext& call, Pods& pods);
+Result<v1::StopContainerResponse> StopContainer(const v1::StopContainerRequest& request,
+                                                const CallContext& call, Pods& pods);
+Result<v1::RemoveContainerResponse> RemoveContainer(const v1::RemoveContainerRequest& request,
+                                                    const CallContext& call, Pods& pods);
+Result<v1::ContainerStatusResponse> ContainerStatus(const v1::ContainerStatusRequest& request,
+                                                    const CallContext& call, Pods& pods);
+Result<v1::ListContainersResponse> ListContainers(const v1::ListContainersRequest& request,
+                                                  const CallContext& call, Pods& pods);
+Result<v1::UpdateContainerResourcesResponse> UpdateContainerResources(
+    const v1::UpdateContainerResourcesRequest& request, const CallContext& call, Pods& pods);
+Result<v1::ReopenContainerLogResponse> ReopenContainerLog(
+    const v1::ReopenContainerLogRequest& request, const CallContext& call, Pods& pods);
+Result<v1::ExecSyncResponse> ExecSync(const v1::ExecSyncRequest& request, const CallContext& call,
+                                      Pods& pods);
+Result<v1::ContainerStatsResponse> ContainerStats(const v1::ContainerStatsRequest& request,
+                                                  const CallContext& call, Pods& pods);
+Result<v1::ListContainerStatsResponse> ListContainerStats(
+    const v1::ListContainerStatsRequest& request, const CallContext& call, Pods& pods);
+
+}  // namespace catamaran

@@ -1,0 +1,52 @@
+#include "cri/pods/pod_cgroups.h"
+
+#include "sandbox/base/abort_step.h"
+#include "sandbox/kernel/cgroup.h"
+
+namespace catamaran {
+namespace {
+
+class MachineCgroups final : public PodCgroups {
+ public:
+  explicit MachineCgroups(std::shared_ptr<const CgroupTree> tree) : tree_(std::move(tree)) {}
+
+  Status Kill(const std::string& path, Deadline deadline) override {
+    auto group = tree_->OpenGroup(path);
+    if (!group) return AbsentIsFine(std::move(group).error());
+    RETURN_IF_ERROR(group->KillAll(deadline));
+    AbortStep();
+    return {};
+  }
+
+  Status Remove(const std::string& path, Deadline deadline) override {
+    auto group = tree_->OpenGroup(path);
+    if (!group) return AbsentIsFine(std::move(group).error());
+    RETURN_IF_ERROR(group->Remove(deadline));
+    AbortStep();
+    return {};
+  }
+
+  Result<std::vector<std::string>> Children(const std::string& path) override {
+    auto group = tree_->OpenGroup(path);
+    if (group) return group->Children();
+    RETURN_IF_ERROR(AbsentIsFine(std::move(group).error()));
+    return std::vector<std::string>();
+  }
+
+ private:
+  static Status AbsentIsFine(Error error) {
+    if (error.code == ErrorCode::kNotFound) return {};
+    return tl::unexpected(std::move(error));
+  }
+
+  std::shared_ptr<const CgroupTree> tree_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<PodCgroups>> OpenPodCgroups() {
+  ASSIGN_OR_RETURN(auto tree, CgroupTree::Open());
+  return std::make_unique<MachineCgroups>(std::move(tree));
+}
+
+}  // namespace catamaran

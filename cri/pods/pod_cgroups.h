@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/deadline.h"
+#include "sandbox/base/result.h"
+
+namespace catamaran {
+
+// What the daemon does to the cgroups of pods: it makes none (shims and the engine do), it ends
+// and removes them. Paths are absolute below each hierarchy's root. Thread-safe; all three block.
+class PodCgroups {
+ public:
+  virtual ~PodCgroups() = default;
+
+  // Kills every process in the group and below and waits until none is left. Absent is fine.
+  virtual Status Kill(const std::string& path, Deadline deadline) = 0;
+  // Removes the group, which holds no process, and those below it. Absent is fine.
+  virtual Status Remove(const std::string& path, Deadline deadline) = 0;
+  // Names of the groups directly below; none where the group is absent.
+  virtual Result<std::vector<std::string>> Children(const std::string& path) = 0;
+};
+
+// Of this machine.
+Result<std::unique_ptr<PodCgroups>> OpenPodCgroups();
+
+}  // namespace catamaran
