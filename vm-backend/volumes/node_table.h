@@ -1,0 +1,67 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <unordered_map>
+
+#include "sandbox/base/unique_fd.h"
+
+namespace catamaran {
+
+// One file of a volume that the guest's kernel knows.
+struct VolumeNode {
+  uint64_t id = 0;
+  UniqueFd path_fd;  // O_PATH: names the inode, whatever happens to its name
+  uint64_t volume = 0;
+  dev_t device = 0;
+  ino_t inode = 0;
+  mode_t type = 0;  // S_IFMT bits
+  uint64_t lookups = 0;
+};
+
+// The files that a guest holds references to, by the number it knows them by. Numbers and handles
+// come back from a hostile kernel, so they are looked up, never cast to pointers. Not thread-safe.
+class NodeTable {
+ public:
+  static constexpr uint64_t kRoot = 1;  // FUSE_ROOT_ID: the folder whose entries are the volumes
+
+  // The node of this file, with one more reference; path_fd is dropped where it is known already.
+  // The same file in two volumes is two nodes: one of them may be read-only.
+  VolumeNode* Refer(uint64_t volume, UniqueFd path_fd, const struct stat& status);
+  // nullptr for a number that is not in use (kRoot included).
+  VolumeNode* Find(uint64_t id);
+  void Forget(uint64_t id, uint64_t lookups);
+  size_t size() const { return nodes_.size(); }
+
+ private:
+  using Key = std::tuple<uint64_t, dev_t, ino_t>;
+  std::unordered_map<uint64_t, std::unique_ptr<VolumeNode>> nodes_;
+  std::map<Key, uint64_t> by_file_;
+  uint64_t next_id_ = kRoot + 1;
+};
+
+// Open files and folders by number, for the same reason.
+template <typename T>
+class HandleTable {
+ public:
+  uint64_t Add(T value) {
+    const uint64_t handle = next_++;
+    entries_.emplace(handle, std::move(value));
+    return handle;
+  }
+  T* Find(uint64_t handle) {
+    const auto found = entries_.find(handle);
+    return found == entries_.end() ? nullptr : &found->second;
+  }
+  void Remove(uint64_t handle) { entries_.erase(handle); }
+
+ private:
+  std::unordered_map<uint64_t, T> entries_;
+  uint64_t next_ = 1;
+};
+
+}  // namespace catamaran

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace catamaran {
+
+// What the shim and its volume server say to each other, one SOCK_SEQPACKET message each. An add
+// carries the volume's detached mount.
+struct VolumeCommand {
+  enum Kind : uint32_t { kAdd = 1, kRemove = 2 };
+  uint32_t kind = 0;
+  int32_t problem = 0;  // in the server's answer to an add: errno, 0 for success
+  uint64_t volume = 0;
+};
+
+// Sends one message, with a descriptor unless it is negative. Does not block.
+Status SendVolumeCommand(int socket, const VolumeCommand& command, int descriptor = -1);
+
+struct ReceivedVolumeCommand {
+  VolumeCommand command;
+  UniqueFd descriptor;
+};
+// kUnavailable at the end of the connection; system_errno EAGAIN where there is nothing yet.
+Result<ReceivedVolumeCommand> ReceiveVolumeCommand(int socket);
+
+}  // namespace catamaran

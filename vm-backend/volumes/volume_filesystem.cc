@@ -1,0 +1,161 @@
+#include "vm-backend/volumes/volume_filesystem.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+
+namespace catamaran {
+namespace {
+
+VolumeFilesystem& Self(fuse_req_t request) {
+  return *static_cast<VolumeFilesystem*>(fuse_req_userdata(request));
+}
+
+fuse_lowlevel_ops MakeOperations() {
+  fuse_lowlevel_ops ops{};
+  ops.init = [](void* self, fuse_conn_info* connection) {
+    static_cast<VolumeFilesystem*>(self)->Init(connection);
+  };
+  ops.lookup = [](fuse_req_t r, fuse_ino_t p, const char* n) { Self(r).Lookup(r, p, n); };
+  ops.forget = [](fuse_req_t r, fuse_ino_t i, uint64_t count) {
+    Self(r).Forget(i, count);
+    fuse_reply_none(r);
+  };
+  ops.forget_multi = [](fuse_req_t r, size_t count, fuse_forget_data* forgets) {
+    for (size_t k = 0; k < count; ++k) Self(r).Forget(forgets[k].ino, forgets[k].nlookup);
+    fuse_reply_none(r);
+  };
+  ops.getattr = [](fuse_req_t r, fuse_ino_t i, fuse_file_info*) { Self(r).Getattr(r, i); };
+  ops.setattr = [](fuse_req_t r, fuse_ino_t i, struct stat* v, int set, fuse_file_info* f) {
+    Self(r).Setattr(r, i, v, set, f);
+  };
+  ops.readlink = [](fuse_req_t r, fuse_ino_t i) { Self(r).Readlink(r, i); };
+  ops.mknod = [](fuse_req_t r, fuse_ino_t p, const char* n, mode_t m, dev_t) {
+    Self(r).Mknod(r, p, n, m);
+  };
+  ops.mkdir = [](fuse_req_t r, fuse_ino_t p, const char* n, mode_t m) {
+    Self(r).Mkdir(r, p, n, m);
+  };
+  ops.unlink = [](fuse_req_t r, fuse_ino_t p, const char* n) { Self(r).Unlink(r, p, n, 0); };
+  ops.rmdir = [](fuse_req_t r, fuse_ino_t p, const char* n) {
+    Self(r).Unlink(r, p, n, AT_REMOVEDIR);
+  };
+  ops.symlink = [](fuse_req_t r, const char* target, fuse_ino_t p, const char* n) {
+    Self(r).Symlink(r, target, p, n);
+  };
+  ops.rename = [](fuse_req_t r, fuse_ino_t p, const char* n, fuse_ino_t np, const char* nn,
+                  unsigned flags) { Self(r).Rename(r, p, n, np, nn, flags); };
+  ops.link = [](fuse_req_t r, fuse_ino_t i, fuse_ino_t np, const char* nn) {
+    Self(r).Link(r, i, np, nn);
+  };
+  ops.create = [](fuse_req_t r, fuse_ino_t p, const char* n, mode_t m, fuse_file_info* f) {
+    Self(r).Create(r, p, n, m, f);
+  };
+  ops.open = [](fuse_req_t r, fuse_ino_t i, fuse_file_info* f) { Self(r).Open(r, i, f); };
+  ops.read = [](fuse_req_t r, fuse_ino_t, size_t size, off_t off, fuse_file_info* f) {
+    Self(r).Read(r, size, off, f);
+  };
+  ops.write = [](fuse_req_t r, fuse_ino_t, const char* data, size_t size, off_t off,
+                 fuse_file_info* f) { Self(r).Write(r, data, size, off, f); };
+  ops.release = [](fuse_req_t r, fuse_ino_t, fuse_file_info* f) { Self(r).Release(r, f); };
+  ops.fsync = [](fuse_req_t r, fuse_ino_t, int data, fuse_file_info* f) {
+    Self(r).Fsync(r, data != 0, f);
+  };
+  ops.fallocate = [](fuse_req_t r, fuse_ino_t, int mode, off_t off, off_t len, fuse_file_info* f) {
+    Self(r).Fallocate(r, mode, off, len, f);
+  };
+  ops.lseek = [](fuse_req_t r, fuse_ino_t, off_t off, int whence, fuse_file_info* f) {
+    Self(r).Lseek(r, off, whence, f);
+  };
+  ops.copy_file_range = [](fuse_req_t r, fuse_ino_t, off_t in_off, fuse_file_info* in, fuse_ino_t,
+                           off_t out_off, fuse_file_info* out, size_t len,
+                           int) { Self(r).CopyFileRange(r, in, in_off, out, out_off, len); };
+  ops.opendir = [](fuse_req_t r, fuse_ino_t i, fuse_file_info* f) { Self(r).Opendir(r, i, f); };
+  ops.readdir = [](fuse_req_t r, fuse_ino_t, size_t size, off_t off, fuse_file_info* f) {
+    Self(r).Readdir(r, size, off, f, false);
+  };
+  ops.readdirplus = [](fuse_req_t r, fuse_ino_t, size_t size, off_t off, fuse_file_info* f) {
+    Self(r).Readdir(r, size, off, f, true);
+  };
+  ops.releasedir = [](fuse_req_t r, fuse_ino_t, fuse_file_info* f) { Self(r).Releasedir(r, f); };
+  ops.fsyncdir = [](fuse_req_t r, fuse_ino_t, int data, fuse_file_info* f) {
+    Self(r).Fsyncdir(r, data != 0, f);
+  };
+  ops.statfs = [](fuse_req_t r, fuse_ino_t i) { Self(r).Statfs(r, i); };
+  ops.setxattr = [](fuse_req_t r, fuse_ino_t i, const char* n, const char* v, size_t size,
+                    int flags) { Self(r).Setxattr(r, i, n, v, size, flags); };
+  ops.getxattr = [](fuse_req_t r, fuse_ino_t i, const char* n, size_t size) {
+    Self(r).Getxattr(r, i, n, size);
+  };
+  ops.listxattr = [](fuse_req_t r, fuse_ino_t i, size_t size) { Self(r).Listxattr(r, i, size); };
+  ops.removexattr = [](fuse_req_t r, fuse_ino_t i, const char* n) { Self(r).Removexattr(r, i, n); };
+  return ops;
+}
+
+}  // namespace
+
+const fuse_lowlevel_ops& VolumeFilesystem::operations() {
+  static const fuse_lowlevel_ops ops = MakeOperations();
+  return ops;
+}
+
+void VolumeFilesystem::Init(fuse_conn_info* connection) {
+  connection->max_readahead = 1 << 20;
+  // Splicing needs a pipe per request, and the channel is a socket.
+  connection->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+}
+
+void VolumeFilesystem::AddVolume(uint64_t volume, UniqueFd root) {
+  volumes_[volume] = std::move(root);
+}
+
+void VolumeFilesystem::RemoveVolume(uint64_t volume) { volumes_.erase(volume); }
+
+VolumeNode* VolumeFilesystem::FindOrReply(fuse_req_t request, uint64_t node) {
+  VolumeNode* found = nodes_.Find(node);
+  if (found == nullptr) fuse_reply_err(request, node == NodeTable::kRoot ? EPERM : ESTALE);
+  return found;
+}
+
+int VolumeFilesystem::LookupEntry(uint64_t parent, const char* name, fuse_entry_param* entry) {
+  UniqueFd fd;
+  uint64_t volume = 0;
+  if (parent == NodeTable::kRoot) {
+    const char* end = name + strlen(name);
+    const auto [rest, problem] = std::from_chars(name, end, volume);
+    const auto found = volumes_.find(volume);
+    if (problem != std::errc() || rest != end || found == volumes_.end()) return ENOENT;
+    fd.Reset(fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0));
+  } else {
+    VolumeNode* folder = nodes_.Find(parent);
+    if (folder == nullptr) return ESTALE;
+    volume = folder->volume;
+    fd.Reset(openat(folder->path_fd.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  }
+  if (!fd.valid()) return errno;
+  struct stat status;
+  if (fstatat(fd.get(), "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) return errno;
+  *entry = fuse_entry_param{};
+  entry->attr = status;
+  entry->attr_timeout = entry->entry_timeout = kVolumeCacheSeconds;
+  entry->ino = nodes_.Refer(volume, std::move(fd), status)->id;
+  return 0;
+}
+
+void VolumeFilesystem::ReplyEntry(fuse_req_t request, uint64_t parent, const char* name) {
+  fuse_entry_param entry;
+  const int problem = LookupEntry(parent, name, &entry);
+  if (problem == 0)
+    fuse_reply_entry(request, &entry);
+  else
+    fuse_reply_err(request, problem);
+}
+
+void VolumeFilesystem::Lookup(fuse_req_t request, uint64_t parent, const char* name) {
+  ReplyEntry(request, parent, name);
+}
+
+}  // namespace catamaran

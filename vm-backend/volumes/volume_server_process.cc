@@ -1,0 +1,210 @@
+#include "vm-backend/volumes/volume_server_process.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "vm-backend/volumes/fuse_request.h"
+#include "vm-backend/volumes/volume_control.h"
+#include "vm-backend/volumes/volume_filesystem.h"
+
+namespace catamaran {
+namespace {
+
+// Reading and writing files of any owner, and giving new ones to the guest's users.
+constexpr uint32_t kKeptCapabilities = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE |
+                                       1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER |
+                                       1u << CAP_FSETID | 1u << CAP_SETGID | 1u << CAP_SETUID;
+
+Status DropCapabilities() {
+  for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
+    if (capability < 32 && (kKeptCapabilities >> capability & 1) != 0) continue;
+    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
+      return FailWithErrno("drop capability {}", capability);
+  }
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  data[0].permitted = data[0].effective = kKeptCapabilities;
+  if (syscall(SYS_capset, &header, data) != 0) return FailWithErrno("capset");
+  return {};
+}
+
+// An empty root, a private set of namespaces, and as the working folder this process's own
+// /proc/self/fd: the only way to open an inode again that is held by an O_PATH descriptor.
+Status Confine() {
+  UniqueFd own_descriptors(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!own_descriptors.valid()) return FailWithErrno("open /proc/self/fd");
+  if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
+    return FailWithErrno("unshare");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return FailWithErrno("make / private");
+  // Any folder serves: what was mounted there before is not reachable through an empty tmpfs.
+  if (mount("none", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, "size=4096") !=
+      0)
+    return FailWithErrno("mount the empty root");
+  if (chdir("/proc") != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
+    return FailWithErrno("pivot_root");
+  if (umount2(".", MNT_DETACH) != 0) return FailWithErrno("detach the old root");
+  if (fchdir(own_descriptors.get()) != 0) return FailWithErrno("fchdir to /proc/self/fd");
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  umask(0);  // the guest's kernel applied its process's own
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return FailWithErrno("no_new_privs");
+  return DropCapabilities();
+}
+
+// The requests of one guest, from a byte stream to libfuse and back.
+class RequestLoop {
+ public:
+  RequestLoop(UniqueFd stream, UniqueFd control)
+      : stream_(std::move(stream)), control_(std::move(control)), buffer_(2 * kMaxFuseRequest) {}
+  ~RequestLoop() {
+    if (session_ != nullptr) fuse_session_destroy(session_);
+  }
+
+  Status Start() {
+    char name[] = "volumes";
+    char* argv[] = {name, nullptr};
+    fuse_args arguments = FUSE_ARGS_INIT(1, argv);
+    const auto& operations = VolumeFilesystem::operations();
+    session_ = fuse_session_new(&arguments, &operations, sizeof operations, &filesystem_);
+    fuse_opt_free_args(&arguments);
+    if (session_ == nullptr) return Fail(ErrorCode::kInternal, "fuse_session_new failed");
+    static const fuse_custom_io io = {.writev = &RequestLoop::WriteReply,
+                                      .read = &RequestLoop::ReadNothing,
+                                      .splice_receive = nullptr,
+                                      .splice_send = nullptr};
+    // The session closes its descriptor: it gets one of its own.
+    const int session_fd = fcntl(stream_.get(), F_DUPFD_CLOEXEC, 0);
+    if (fuse_session_custom_io(session_, &io, session_fd) != 0)
+      return Fail(ErrorCode::kInternal, "fuse_session_custom_io failed");
+    return {};
+  }
+
+  // Until an end closes, or the guest sends what cannot be framed.
+  void Run() {
+    while (true) {
+      pollfd events[2] = {{stream_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}};
+      if (poll(events, 2, -1) < 0 && errno != EINTR) return;
+      if (events[1].revents != 0 && !HandleControl()) return;
+      if (events[0].revents != 0 && !HandleStream()) return;
+    }
+  }
+
+ private:
+  // libfuse answers with header and payload in one call; the socket may be full.
+  static ssize_t WriteReply(int fd, iovec* parts, int count, void*) {
+    std::string reply;
+    for (int i = 0; i < count; ++i)
+      reply.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
+    for (std::string_view rest = reply; !rest.empty();) {
+      const ssize_t sent = send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
+      if (sent >= 0) {
+        rest.remove_prefix(sent);
+      } else if (errno == EAGAIN) {
+        pollfd writable{fd, POLLOUT, 0};
+        poll(&writable, 1, -1);
+      } else if (errno != EINTR) {
+        return -1;
+      }
+    }
+    return static_cast<ssize_t>(reply.size());
+  }
+  static ssize_t ReadNothing(int, void*, size_t, void*) { return 0; }
+
+  bool HandleControl() {
+    auto received = ReceiveVolumeCommand(control_.get());
+    if (!received) return received.error().system_errno == EAGAIN;
+    VolumeCommand& command = received->command;
+    if (command.kind == VolumeCommand::kRemove) {
+      filesystem_.RemoveVolume(command.volume);
+      return true;
+    }
+    if (!received->descriptor.valid()) return true;
+    filesystem_.AddVolume(command.volume, std::move(received->descriptor));
+    return SendVolumeCommand(control_.get(), command).has_value();
+  }
+
+  bool HandleStream() {
+    const ssize_t count =
+        recv(stream_.get(), buffer_.data() + used_, buffer_.size() - used_, MSG_DONTWAIT);
+    if (count < 0) return errno == EAGAIN || errno == EINTR;
+    if (count == 0) return false;
+    used_ += count;
+    size_t start = 0;
+    while (used_ - start >= sizeof(fuse_in_header)) {
+      fuse_in_header header;
+      memcpy(&header, buffer_.data() + start, sizeof header);
+      if (header.len < sizeof header || header.len > kMaxFuseRequest) return false;
+      if (used_ - start < header.len) break;
+      Process(header, buffer_.data() + start);
+      start += header.len;
+    }
+    memmove(buffer_.data(), buffer_.data() + start, used_ - start);
+    used_ -= start;
+    return true;
+  }
+
+  void Process(const fuse_in_header& header, std::byte* message) {
+    Status checked = CheckFuseRequest({message, header.len});
+    // A second INIT would renegotiate sizes that requests in flight were checked against.
+    if (checked && header.opcode == FUSE_INIT && std::exchange(initialised_, true))
+      checked = Fail(ErrorCode::kInvalidArgument, "second INIT");
+    if (checked) {
+      // libfuse takes the message aligned and may write into it.
+      message_.assign(message, message + header.len);
+      fuse_buf buf{};
+      buf.mem = message_.data();
+      buf.size = message_.size();
+      fuse_session_process_buf(session_, &buf);
+      return;
+    }
+    if (!FuseRequestHasReply(header.opcode)) return;
+    fuse_out_header refusal{};
+    refusal.len = sizeof refusal;
+    refusal.unique = header.unique;
+    refusal.error = checked.error().code == ErrorCode::kUnimplemented ? -ENOSYS : -EIO;
+    iovec part{&refusal, sizeof refusal};
+    WriteReply(stream_.get(), &part, 1, nullptr);
+  }
+
+  UniqueFd stream_;
+  UniqueFd control_;
+  VolumeFilesystem filesystem_;
+  fuse_session* session_ = nullptr;
+  bool initialised_ = false;
+  std::vector<std::byte> buffer_;   // received, not yet whole requests
+  std::vector<std::byte> message_;  // the one libfuse works on
+  size_t used_ = 0;
+};
+
+}  // namespace
+
+int RunVolumeServer(UniqueFd stream, UniqueFd control) {
+  if (!Confine()) return 2;
+  RequestLoop loop(std::move(stream), std::move(control));
+  if (!loop.Start()) return 3;
+  loop.Run();
+  return 0;
+}
+
+}  // namespace catamaran
