@@ -1,0 +1,178 @@
+#include "e2e/harness/leaks.h"
+
+#include <net/if.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "sandbox/base/files.h"
+
+namespace catamaran::e2e {
+namespace {
+
+namespace fs = std::filesystem;
+using Lines = std::vector<std::string>;
+
+bool IsNumber(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), ::isdigit);
+}
+
+std::string OneLine(const fs::path& path) {
+  std::ifstream file(path);
+  std::string content((std::istreambuf_iterator<char>(file)), {});
+  std::replace(content.begin(), content.end(), '\0', ' ');
+  return content;
+}
+
+// Digits that differ between two runs of the same thing (pids, inodes) become '#'.
+std::string WithoutNumbers(const std::string& text) {
+  std::string out;
+  for (char c : text) {
+    if (!std::isdigit(static_cast<unsigned char>(c))) {
+      out += c;
+    } else if (out.empty() || out.back() != '#') {
+      out += '#';
+    }
+  }
+  return out;
+}
+
+Lines Processes(pid_t daemon) {
+  Lines lines;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const std::string name = entry.path().filename();
+    if (!IsNumber(name)) continue;
+    const pid_t pid = atoi(name.c_str());
+    if (pid == getpid() || pid == daemon || pid == 1) continue;
+    std::string line = OneLine(entry.path() / "cmdline");
+    if (line.empty()) line = OneLine(entry.path() / "comm");  // a zombie, or already gone
+    if (!line.empty()) lines.push_back(name + " " + line);
+  }
+  return lines;
+}
+
+Lines Mounts() {
+  Lines lines;
+  std::ifstream file("/proc/self/mountinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    std::istringstream words(line);
+    std::string id, parent, device, root, target;
+    words >> id >> parent >> device >> root >> target;
+    lines.push_back(target + " " + line.substr(line.find(" - ") + 3));
+  }
+  return lines;
+}
+
+Lines Links() {
+  Lines lines;
+  auto* names = if_nameindex();
+  for (auto* entry = names; entry != nullptr && entry->if_index != 0; ++entry) {
+    lines.emplace_back(entry->if_name);
+  }
+  if_freenameindex(names);
+  return lines;
+}
+
+Lines FileLines(const char* path) {
+  Lines lines;
+  std::ifstream file(path);
+  std::string line;
+  while (std::getline(file, line)) lines.push_back(line);
+  return lines;
+}
+
+Lines NftablesRules() {
+  Lines lines;
+  FILE* pipe = popen("nft list ruleset 2>&1", "re");
+  char buffer[1024];
+  while (pipe != nullptr && fgets(buffer, sizeof(buffer), pipe) != nullptr) {
+    lines.emplace_back(buffer, strcspn(buffer, "\n"));
+  }
+  if (pipe != nullptr) pclose(pipe);
+  return lines;
+}
+
+Lines Files(const std::string& top) {
+  Lines lines;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(top, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string path = it->path();
+    // SQLite makes and removes these as it pleases.
+    if (path.ends_with("-wal") || path.ends_with("-shm")) continue;
+    lines.push_back(path);
+  }
+  return lines;
+}
+
+// What each descriptor of the daemon is, without the numbers. gRPC makes poll sets and event
+// descriptors at will.
+Lines Descriptors(pid_t daemon) {
+  Lines lines;
+  std::error_code error;
+  const fs::path folder = fs::path("/proc") / std::to_string(daemon) / "fd";
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string target = fs::read_symlink(entry.path(), error);
+    if (error || target.find("[event") != std::string::npos) continue;
+    lines.push_back(WithoutNumbers(target));
+  }
+  return lines;
+}
+
+void Subtract(const Lines& from, const Lines& what, const std::string& label, Lines& out) {
+  Lines rest;
+  std::set_difference(from.begin(), from.end(), what.begin(), what.end(), std::back_inserter(rest));
+  for (const std::string& line : rest) out.push_back(label + line);
+}
+
+}  // namespace
+
+Snapshot TakeSnapshot(const WorldPaths& paths, pid_t daemon) {
+  Snapshot snapshot;
+  snapshot.kinds["processes"] = Processes(daemon);
+  snapshot.kinds["mounts"] = Mounts();
+  snapshot.kinds["cgroups"] = ListCgroups(paths.cgroup_root);
+  snapshot.kinds["links"] = Links();
+  snapshot.kinds["routes"] = FileLines("/proc/self/net/route");
+  snapshot.kinds["nftables"] = NftablesRules();
+  snapshot.kinds["files in root"] = Files(paths.root());
+  snapshot.kinds["files in run"] = Files(paths.run());
+  if (daemon != 0) snapshot.kinds["descriptors of the daemon"] = Descriptors(daemon);
+  for (auto& [kind, lines] : snapshot.kinds) std::sort(lines.begin(), lines.end());
+  return snapshot;
+}
+
+std::vector<std::string> Differences(const Snapshot& before, const Snapshot& now) {
+  Lines out;
+  for (const auto& [kind, lines] : now.kinds) {
+    const auto earlier = before.kinds.find(kind);
+    if (earlier == before.kinds.end()) continue;  // a daemon that was not there
+    Subtract(lines, earlier->second, kind + ": new: ", out);
+    // Fewer descriptors than before are no leak: connections come and go.
+    if (kind != "descriptors of the daemon") {
+      Subtract(earlier->second, lines, kind + ": gone: ", out);
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> DifferencesAfterSettling(const Snapshot& before,
+                                                  const std::function<Snapshot()>& take,
+                                                  std::chrono::seconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    Lines differences = Differences(before, take());
+    if (differences.empty() || std::chrono::steady_clock::now() >= end) return differences;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+}  // namespace catamaran::e2e

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace catamaran::e2e {
+
+// Where one run of the scenarios keeps everything it makes. Names carry the run's process id, so
+// that any number of runs can share a machine.
+struct WorldPaths {
+  std::string base;         // on disk: EROFS files cannot be mounted from every other file system
+  std::string cgroup_root;  // "/catamaran-e2e.PID", in every hierarchy
+
+  std::string root() const { return base + "/root"; }
+  std::string run() const { return base + "/run"; }  // a tmpfs inside the namespaces
+  std::string logs() const { return base + "/logs"; }
+};
+
+// Runs `body` in mount, network and pid namespaces of its own, below a process that reaps orphans
+// as an init does, and removes afterwards what `paths` name, whatever became of the body. Must be
+// called before any thread exists. Returns the body's exit code; 128 + signal if it was killed.
+int RunInPrivateWorld(const WorldPaths& paths, const std::function<int()>& body);
+
+// Paths of this process's run; also removes what runs that were killed left behind.
+WorldPaths MakeWorldPaths();
+
+// Every folder below `paths.cgroup_root`, as HIERARCHY/PATH, sorted.
+std::vector<std::string> ListCgroups(const std::string& cgroup_root);
+
+}  // namespace catamaran::e2e

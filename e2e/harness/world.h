@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "e2e/harness/cri_client.h"
+#include "e2e/harness/daemon.h"
+#include "e2e/harness/leaks.h"
+#include "e2e/harness/private_world.h"
+
+namespace catamaran::e2e {
+
+inline constexpr char kImage[] = "docker.io/library/busybox:1";
+
+// The daemon of one run with its private root, run directory, network and cgroups, and a client on
+// its socket. Scenarios share it; those that kill the daemon start it again.
+class World {
+ public:
+  explicit World(WorldPaths paths);
+
+  // Writes the configuration, starts the daemon, makes and loads the test images.
+  Status Start();
+
+  CriClient& cri() { return *cri_; }
+  Daemon& daemon() { return *daemon_; }
+  const WorldPaths& paths() const { return paths_; }
+  const std::string& config_file() const { return config_file_; }
+  std::string endpoint() const { return "unix://" + paths_.run() + "/catamaran.sock"; }
+
+  // After a kill: starts the daemon again (environment: fault injection) and connects to it.
+  Status RestartDaemon(std::vector<std::string> environment = {});
+
+  // `catamaran image load` of an OCI layout or archive.
+  ProgramResult LoadImage(const std::string& path);
+  ProgramResult LoadImage(const std::string& path, const std::string& config_file);
+
+  // The handlers the daemon says it has, without the "" default.
+  const std::vector<std::string>& handlers() const { return handlers_; }
+  bool HasHandler(const std::string& name) const;
+
+  Snapshot TakeSnapshot() { return e2e::TakeSnapshot(paths_, daemon_->pid()); }
+
+  // A folder for one scenario's logs and volumes.
+  std::string NewFolder(const std::string& name);
+
+ private:
+  Status ReadHandlers();
+
+  WorldPaths paths_;
+  std::string config_file_;
+  std::unique_ptr<Daemon> daemon_;
+  std::unique_ptr<CriClient> cri_;
+  std::vector<std::string> handlers_;
+  int folders_ = 0;
+};
+
+// The one world of this program; set by main before any test runs.
+World& TheWorld();
+void SetTheWorld(World* world);
+
+// Text of the daemon's configuration file for these paths.
+std::string ConfigText(const WorldPaths& paths);
+
+}  // namespace catamaran::e2e

@@ -1,0 +1,44 @@
+// Runs the scenarios in a private world; arguments are GoogleTest's.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "e2e/harness/private_world.h"
+#include "e2e/harness/world.h"
+
+namespace catamaran::e2e {
+namespace {
+
+int RunScenarios(const WorldPaths& paths) {
+  World world(paths);
+  SetTheWorld(&world);
+  if (auto started = world.Start(); !started) {
+    fprintf(stderr, "e2e: %s\n", started.error().message.c_str());
+    return 1;
+  }
+  const int code = RUN_ALL_TESTS();
+  if (code != 0) {
+    // What the daemon said, for whoever reads CI's output.
+    fprintf(stderr, "---- end of the daemon's log\n");
+    const ProgramResult tail =
+        RunProgram({"/usr/bin/tail", "-n", "200", paths.base + "/daemon.log"});
+    fprintf(stderr, "%s", tail.output.c_str());
+  }
+  const int ended = world.daemon().Terminate();
+  if (ended != 0) {
+    fprintf(stderr, "e2e: the daemon ended with %d at SIGTERM\n", ended);
+    return 1;
+  }
+  return code;
+}
+
+}  // namespace
+}  // namespace catamaran::e2e
+
+int main(int argc, char** argv) {
+  using namespace catamaran::e2e;
+  ::testing::InitGoogleTest(&argc, argv);
+  if (::testing::GTEST_FLAG(list_tests)) return RUN_ALL_TESTS();
+  const WorldPaths paths = MakeWorldPaths();
+  return RunInPrivateWorld(paths, [&] { return RunScenarios(paths); });
+}

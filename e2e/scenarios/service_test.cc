@@ -1,0 +1,78 @@
+// The runtime itself: what the kubelet asks before it asks for pods.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <set>
+
+#include "e2e/harness/pod_test.h"
+
+namespace catamaran::e2e {
+namespace {
+
+using ServiceTest = WorldTest;
+
+TEST_F(ServiceTest, VersionIsWhatTheKubeletRequires) {
+  v1::VersionRequest request;
+  request.set_version("0.1.0");
+  auto reply = cri().Version(request);
+  ASSERT_TRUE(reply.ok()) << reply.message();
+  EXPECT_EQ(reply->version(), "0.1.0");
+  EXPECT_EQ(reply->runtime_name(), "catamaran");
+  EXPECT_EQ(reply->runtime_api_version(), "v1");
+  EXPECT_NE(reply->runtime_version().find('.'), std::string::npos) << reply->runtime_version();
+}
+
+TEST_F(ServiceTest, StatusIsReadyAndNamesEveryHandlerAndTheDefault) {
+  auto reply = cri().Status({});
+  ASSERT_TRUE(reply.ok()) << reply.message();
+  std::set<std::string> true_conditions;
+  for (const auto& condition : reply->status().conditions()) {
+    if (condition.status()) true_conditions.insert(condition.type());
+  }
+  EXPECT_TRUE(true_conditions.count("RuntimeReady"));
+  EXPECT_TRUE(true_conditions.count("NetworkReady"));
+  std::set<std::string> handlers;
+  for (const auto& handler : reply->runtime_handlers()) handlers.insert(handler.name());
+  EXPECT_TRUE(handlers.count(""));
+  EXPECT_TRUE(handlers.count("ns"));
+  EXPECT_TRUE(handlers.count("vm"));
+}
+
+TEST_F(ServiceTest, RuntimeConfigNamesTheCgroupDriver) {
+  auto reply = cri().RuntimeConfig({});
+  ASSERT_TRUE(reply.ok()) << reply.message();
+  EXPECT_EQ(reply->linux().cgroup_driver(), v1::CGROUPFS);
+}
+
+TEST_F(ServiceTest, UpdateRuntimeConfigAcceptsTheNodesPodCidr) {
+  v1::UpdateRuntimeConfigRequest request;
+  request.mutable_runtime_config()->mutable_network_config()->set_pod_cidr("10.88.0.0/16");
+  auto reply = cri().UpdateRuntimeConfig(request);
+  EXPECT_TRUE(reply.ok()) << reply.message();
+}
+
+TEST_F(ServiceTest, TheSocketIsBehindAFolderOnlyRootMayEnter) {
+  struct stat folder {};
+  ASSERT_EQ(stat(world().paths().run().c_str(), &folder), 0);
+  EXPECT_EQ(folder.st_mode & 0777, 0700u);
+}
+
+TEST_F(ServiceTest, EachRpcThatIsNotThereSaysSoByName) {
+  for (const std::string& rpc : std::vector<std::string>{
+           "RuntimeService/Exec", "RuntimeService/Attach", "RuntimeService/PortForward",
+           "RuntimeService/UpdatePodSandboxResources", "RuntimeService/StreamPodSandboxes",
+           "RuntimeService/StreamContainers", "RuntimeService/StreamContainerStats",
+           "RuntimeService/StreamPodSandboxStats", "RuntimeService/StreamPodSandboxMetrics",
+           "RuntimeService/ListMetricDescriptors", "RuntimeService/ListPodSandboxMetrics",
+           "RuntimeService/GetContainerEvents", "RuntimeService/CheckpointContainer",
+           "RuntimeService/CheckpointPod", "RuntimeService/RestorePod", "ImageService/StreamImages",
+           "ImageService/PullImage"}) {
+    const auto reply = cri().CallEmpty(rpc);
+    EXPECT_EQ(reply.code(), ErrorCode::kUnimplemented) << rpc << ": " << reply.message();
+    EXPECT_NE(reply.message().find(rpc.substr(rpc.find('/') + 1)), std::string::npos)
+        << rpc << ": " << reply.message();
+  }
+}
+
+}  // namespace
+}  // namespace catamaran::e2e
