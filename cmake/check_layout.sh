@@ -25,8 +25,8 @@ forbid cri/ 'sandbox/container/|sandbox/backend/namespace' 'cri/ knows no engine
 forbid sandbox/base/ 'sandbox/(kernel|container|backend|protocol)/' 'sandbox/base/ is the bottom'
 forbid sandbox/kernel/ 'sandbox/(container|backend|protocol)/' 'sandbox/kernel/ stands on base/ alone'
 forbid sandbox/container/ 'sandbox/(backend/|protocol/)' 'the engine does not know its callers' '^sandbox/container/.*_test.cc'
-# gRPC costs a dozen seconds of compile time per file: one file in the daemon has it.
-forbid '\(sandbox\|vm-backend\|shim\|cri\)/' 'grpc' 'only cri/service/grpc_server.cc includes gRPC' '^cri/service/grpc_server'
+# gRPC costs a dozen seconds of compile time per file: the server and the command line's client have it.
+forbid '\(sandbox\|vm-backend\|shim\|cri\)/' 'grpc' 'only cri/service/grpc_*.cc include gRPC' '^cri/service/grpc_'
 
 for file in "${sources[@]}"; do
   [[ -f $file ]] || continue

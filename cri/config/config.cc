@@ -147,9 +147,8 @@ Status ReadHandler(const YamlValue& value, const ConfigPlaces& places, Config* c
        }},
       {"backend",
        [&](const YamlValue& v) -> Status {
-         auto index = v.ReadWord({"ns", "vm"});
-         RETURN_IF_ERROR(index);
-         handler.hull = *index == 0 ? HandlerConfig::Hull::kNamespaces : HandlerConfig::Hull::kVm;
+         ASSIGN_OR_RETURN(auto index, (v.ReadWord({"ns", "vm"})));
+         handler.hull = index == 0 ? HandlerConfig::Hull::kNamespaces : HandlerConfig::Hull::kVm;
          has_hull = true;
          return {};
        }},
@@ -188,9 +187,8 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
        }},
       {"network",
        [config](const YamlValue& v) -> Status {
-         auto index = v.ReadWord({"cni", "builtin"});
-         RETURN_IF_ERROR(index);
-         config->network = *index == 0 ? Config::Network::kCni : Config::Network::kBuiltin;
+         ASSIGN_OR_RETURN(auto index, (v.ReadWord({"cni", "builtin"})));
+         config->network = index == 0 ? Config::Network::kCni : Config::Network::kBuiltin;
          return {};
        }},
       {"builtin_network",
@@ -295,9 +293,8 @@ Result<Config> ParseConfig(std::string_view text, const std::string& file_name,
 
 Result<Config> LoadConfig(const HostPath& file, const ConfigPlaces& places,
                           const ConfigOverrides& overrides) {
-  auto text = ReadFile(file.value(), kLargestFile);
-  RETURN_IF_ERROR(text);
-  return ParseConfig(*text, file.string(), places, overrides);
+  ASSIGN_OR_RETURN(auto text, ReadFile(file.value(), kLargestFile));
+  return ParseConfig(text, file.string(), places, overrides);
 }
 
 Result<HostPath> SocketPathOf(const std::string& listen) {

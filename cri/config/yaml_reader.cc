@@ -97,24 +97,21 @@ Result<std::string> YamlValue::Scalar() const {
 }
 
 Status YamlValue::Read(std::string* out) const {
-  auto text = Scalar();
-  RETURN_IF_ERROR(text);
-  *out = *text;
+  ASSIGN_OR_RETURN(const std::string text, Scalar());
+  *out = text;
   return {};
 }
 
 Status YamlValue::Read(bool* out) const {
-  auto index = ReadWord({"false", "off", "true", "on"});
-  RETURN_IF_ERROR(index);
-  *out = *index >= 2;
+  ASSIGN_OR_RETURN(auto index, (ReadWord({"false", "off", "true", "on"})));
+  *out = index >= 2;
   return {};
 }
 
 Status YamlValue::Read(uint32_t* out, uint32_t least, uint32_t most) const {
-  auto text = Scalar();
-  RETURN_IF_ERROR(text);
+  ASSIGN_OR_RETURN(const std::string text, Scalar());
   uint64_t value = 0;
-  if (!ParseUnsigned(*text, &value) || value < least || value > most) {
+  if (!ParseUnsigned(text, &value) || value < least || value > most) {
     return Wrong(fmt::format("a number from {} to {}", least, most));
   }
   *out = static_cast<uint32_t>(value);
@@ -122,9 +119,8 @@ Status YamlValue::Read(uint32_t* out, uint32_t least, uint32_t most) const {
 }
 
 Status YamlValue::ReadSize(uint64_t* out_bytes) const {
-  auto scalar = Scalar();
-  RETURN_IF_ERROR(scalar);
-  std::string_view text = *scalar;
+  ASSIGN_OR_RETURN(const std::string scalar, Scalar());
+  std::string_view text = scalar;
   int shift = 0;
   constexpr std::pair<std::string_view, int> kSuffixes[] = {{"Ki", 10}, {"Mi", 20}, {"Gi", 30}};
   for (const auto& [suffix, bits] : kSuffixes) {
@@ -143,9 +139,8 @@ Status YamlValue::ReadSize(uint64_t* out_bytes) const {
 }
 
 Status YamlValue::ReadAbsolutePath(std::string* out) const {
-  auto text = Scalar();
-  RETURN_IF_ERROR(text);
-  const std::filesystem::path path(*text);
+  ASSIGN_OR_RETURN(const std::string text, Scalar());
+  const std::filesystem::path path(text);
   bool dots = false;
   for (const auto& part : path) dots = dots || part == ".." || part == ".";
   if (!path.is_absolute() || dots) return Wrong("an absolute path without . and ..");
@@ -155,9 +150,8 @@ Status YamlValue::ReadAbsolutePath(std::string* out) const {
 }
 
 Result<size_t> YamlValue::ReadWord(const std::vector<std::string_view>& words) const {
-  auto text = Scalar();
-  RETURN_IF_ERROR(text);
-  auto found = std::find(words.begin(), words.end(), *text);
+  ASSIGN_OR_RETURN(const std::string text, Scalar());
+  auto found = std::find(words.begin(), words.end(), text);
   if (found == words.end()) return Wrong(fmt::format("one of {}", fmt::join(words, ", ")));
   return static_cast<size_t>(found - words.begin());
 }

@@ -1,0 +1,87 @@
+// The program `catamaran`: the daemon and the commands around it.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+#include "cri/config/config.h"
+#include "cri/serve.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+const char kDefaultConfigFile[] = "/etc/catamaran/config.yaml";
+
+struct Flags {
+  std::string config_file;
+  ConfigOverrides overrides;
+  int ready_fd = -1;
+  std::string source;
+  std::string reference;
+};
+
+void AddConfigFlags(CLI::App* command, Flags* flags) {
+  command->add_option(
+      "--config", flags->config_file,
+      std::string("Configuration file (default: ") + kDefaultConfigFile + " where it exists)");
+  command->add_option("--listen", flags->overrides.listen, "Socket: unix:///path");
+  command->add_option("--root", flags->overrides.root, "Folder for images and disks");
+  command->add_option("--run", flags->overrides.run, "Folder for sockets and records, on tmpfs");
+}
+
+Result<Config> ReadConfig(const Flags& flags) {
+  ASSIGN_OR_RETURN(const ConfigPlaces places, ConfigPlaces::OfThisProgram());
+  if (!flags.config_file.empty()) {
+    return LoadConfig(HostPath(flags.config_file), places, flags.overrides);
+  }
+  if (Exists(kDefaultConfigFile)) {
+    return LoadConfig(HostPath(kDefaultConfigFile), places, flags.overrides);
+  }
+  return ParseConfig("", "defaults", places, flags.overrides);
+}
+
+Status RunServe(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  return Serve(config, flags.ready_fd);
+}
+
+Status RunConfigCheck(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  fmt::print("The configuration is right. Handlers: {} (default {}).\n", config.HandlerNames(),
+             config.default_handler);
+  return {};
+}
+
+int ExitCode(const Status& status) {
+  if (status) return 0;
+  fmt::print(stderr, "catamaran: {}\n", status.error().message);
+  return 1;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Kubernetes pods in namespaces or in virtual machines, through one CRI socket.");
+  app.set_version_flag("--version", CATAMARAN_VERSION);
+  app.require_subcommand(1);
+  Flags flags;
+  Status outcome;
+
+  CLI::App* serve = app.add_subcommand("serve", "Run the daemon");
+  AddConfigFlags(serve, &flags);
+  serve->add_option("--ready-fd", flags.ready_fd, "Descriptor to tell when the daemon serves");
+  serve->callback([&] { outcome = RunServe(flags); });
+
+  CLI::App* config = app.add_subcommand("config", "The configuration file");
+  config->require_subcommand(1);
+  CLI::App* check = config->add_subcommand("check", "Say whether it is right, and if not, where");
+  check->add_option("file", flags.config_file, "Configuration file");
+  AddConfigFlags(check, &flags);
+  check->callback([&] { outcome = RunConfigCheck(flags); });
+
+  CLI11_PARSE(app, argc, argv);
+  return ExitCode(outcome);
+}
+
+}  // namespace
+}  // namespace catamaran
+
+int main(int argc, char** argv) { return catamaran::Main(argc, argv); }

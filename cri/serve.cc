@@ -1,0 +1,73 @@
+#include "cri/serve.h"
+
+#include <csignal>
+
+#include <memory>
+
+#include "cri/service/absent_network.h"
+#include "cri/service/directory_lock.h"
+#include "cri/service/grpc_server.h"
+#include "cri/service/log.h"
+#include "cri/service/readiness.h"
+#include "sandbox/base/abort_step.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+// Calls in flight get this long when the daemon is told to end.
+constexpr auto kShutdownPatience = std::chrono::seconds(5);
+
+// Blocks the signals that end the daemon in this thread and in all that it starts, so that one
+// place waits for them.
+class EndSignals {
+ public:
+  EndSignals() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+  }
+  int Wait() const {
+    int number = 0;
+    sigwait(&signals_, &number);
+    return number;
+  }
+
+ private:
+  sigset_t signals_;
+};
+
+std::unique_ptr<PodNetwork> MakeNetwork(const Config&) {
+  return std::make_unique<AbsentNetwork>("NetworkPluginNotReady", "no CNI configuration is loaded");
+}
+
+}  // namespace
+
+Status Serve(const Config& config, int ready_fd) {
+  const EndSignals signals;
+  InitAbortSteps("daemon");
+  SetLogLevel(config.log_level);
+  RETURN_IF_ERROR(MakeDirectories(config.run.value(), 0700));
+  RETURN_IF_ERROR(MakeDirectories(config.root.value(), 0700));
+  ASSIGN_OR_RETURN(const DirectoryLock run_lock, DirectoryLock::Take(config.run, config.listen));
+  ASSIGN_OR_RETURN(const DirectoryLock root_lock, DirectoryLock::Take(config.root, config.listen));
+  ASSIGN_OR_RETURN(const HostPath socket, SocketPathOf(config.listen));
+  const std::unique_ptr<PodNetwork> network = MakeNetwork(config);
+  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *network}));
+  Log(LogLevel::kInfo, "serving",
+      {{"listen", config.listen},
+       {"root", config.root.string()},
+       {"run", config.run.string()},
+       {"handlers", config.HandlerNames()}});
+  RETURN_IF_ERROR(NotifyServiceManager("READY=1"));
+  RETURN_IF_ERROR(NotifyReadyFd(ready_fd));
+  const int signal_number = signals.Wait();
+  Log(LogLevel::kInfo, "ending", {{"signal", sigabbrev_np(signal_number)}});
+  RETURN_IF_ERROR(NotifyServiceManager("STOPPING=1"));
+  server->Shutdown(Deadline::After(kShutdownPatience));
+  return {};
+}
+
+}  // namespace catamaran

@@ -1,0 +1,36 @@
+#include "cri/service/directory_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+constexpr size_t kLongestNote = 4096;
+
+HostPath LockFile(const HostPath& directory) { return directory / "lock"; }
+
+}  // namespace
+
+Result<DirectoryLock> DirectoryLock::Take(const HostPath& directory, const std::string& note) {
+  ASSIGN_OR_RETURN(auto file,
+                   OpenFile(LockFile(directory).value(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return FailWithErrno("lock {}", LockFile(directory).string());
+    return Fail(ErrorCode::kFailedPrecondition, "{} is in use by {}", directory.string(),
+                Holder(directory).value_or("another process"));
+  }
+  if (ftruncate(file.get(), 0) != 0) {
+    return FailWithErrno("truncate {}", LockFile(directory).string());
+  }
+  RETURN_IF_ERROR(WriteAll(file.get(), note));
+  return DirectoryLock(std::move(file));
+}
+
+Result<std::string> DirectoryLock::Holder(const HostPath& directory) {
+  return ReadFile(LockFile(directory).value(), kLongestNote);
+}
+
+}  // namespace catamaran

@@ -1,0 +1,73 @@
+#include "cri/service/grpc_client.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include "cri/api/runtime.grpc.pb.h"
+#include "cri/config/config.h"
+#include "cri/service/control.grpc.pb.h"
+
+namespace catamaran {
+namespace {
+
+tl::unexpected<Error> ToError(const grpc::Status& status) {
+  return tl::unexpected<Error>(
+      Error{static_cast<ErrorCode>(status.error_code()), 0, status.error_message()});
+}
+
+template <typename Message>
+DaemonClient::ImageLine ToLine(const Message& message, uint64_t size) {
+  return {message.id(), {message.repo_tags().begin(), message.repo_tags().end()}, size};
+}
+
+class Client final : public DaemonClient {
+ public:
+  explicit Client(std::shared_ptr<grpc::Channel> channel)
+      : images_(::runtime::v1::ImageService::NewStub(channel)),
+        control_(control::Control::NewStub(channel)) {}
+
+  Result<std::vector<ImageLine>> LoadImage(
+      const HostPath& source, const std::string& reference,
+      const std::function<void(const ImageStore::Progress&)>& progress) override {
+    grpc::ClientContext context;
+    control::LoadImageRequest request;
+    request.set_source(source.string());
+    request.set_reference(reference);
+    auto reader = control_->LoadImage(&context, request);
+    std::vector<ImageLine> lines;
+    for (control::LoadImageResponse response; reader->Read(&response);) {
+      if (response.has_loaded()) {
+        lines.push_back(ToLine(response.loaded(), response.loaded().size_bytes()));
+      } else if (progress) {
+        const auto& layer = response.progress();
+        progress({layer.layer(), layer.done_bytes(), layer.total_bytes(), layer.finished()});
+      }
+    }
+    const grpc::Status status = reader->Finish();
+    if (!status.ok()) return ToError(status);
+    return lines;
+  }
+
+  Result<std::vector<ImageLine>> ListImages() override {
+    grpc::ClientContext context;
+    ::runtime::v1::ListImagesResponse response;
+    const grpc::Status status = images_->ListImages(&context, {}, &response);
+    if (!status.ok()) return ToError(status);
+    std::vector<ImageLine> lines;
+    for (const auto& image : response.images()) lines.push_back(ToLine(image, image.size()));
+    return lines;
+  }
+
+ private:
+  std::unique_ptr<::runtime::v1::ImageService::Stub> images_;
+  std::unique_ptr<control::Control::Stub> control_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<DaemonClient>> DaemonClient::Create(const std::string& listen) {
+  ASSIGN_OR_RETURN(auto path, SocketPathOf(listen));
+  return std::make_unique<Client>(
+      grpc::CreateChannel("unix:" + path.string(), grpc::InsecureChannelCredentials()));
+}
+
+}  // namespace catamaran

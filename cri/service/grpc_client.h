@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cri/images/image_store.h"
+#include "sandbox/base/result.h"
+
+namespace catamaran {
+
+// The command line's end of a running daemon's socket. Calls block.
+class DaemonClient {
+ public:
+  struct ImageLine {
+    std::string id;
+    std::vector<std::string> repo_tags;
+    uint64_t size_bytes = 0;
+  };
+
+  // `listen`: "unix:///path". Connects with the first call.
+  static Result<std::unique_ptr<DaemonClient>> Create(const std::string& listen);
+  virtual ~DaemonClient() = default;
+
+  virtual Result<std::vector<ImageLine>> LoadImage(
+      const HostPath& source, const std::string& reference,
+      const std::function<void(const ImageStore::Progress&)>& progress) = 0;
+  virtual Result<std::vector<ImageLine>> ListImages() = 0;
+};
+
+}  // namespace catamaran

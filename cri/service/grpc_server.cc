@@ -1,0 +1,245 @@
+#include "cri/service/grpc_server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/resource_quota.h>
+#include <sys/stat.h>
+
+#include "cri/api/runtime.grpc.pb.h"
+#include "cri/service/control.grpc.pb.h"
+#include "cri/service/log.h"
+#include "cri/service/runtime_calls.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Where the caller gave no deadline. Calls that wait for a process (ExecSync, StopContainer) have
+// the request's own timeout instead.
+constexpr auto kDefaultDeadline = std::chrono::minutes(10);
+// A status travels in HTTP/2 header fields, which clients bound.
+constexpr size_t kLongestMessage = 4096;
+
+enum class Patience { kDefault, kUnbounded };
+
+grpc::Status ToGrpcStatus(const Error& error) {
+  std::string message = error.message;
+  if (message.size() > kLongestMessage) {
+    size_t end = kLongestMessage;
+    while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xc0) == 0x80) --end;
+    message = message.substr(0, end) + "...";
+  }
+  return {static_cast<grpc::StatusCode>(error.code), message};
+}
+
+Deadline DeadlineOf(const grpc::ServerContext& context, Patience patience) {
+  const auto at = context.deadline();
+  if (at == std::chrono::system_clock::time_point::max()) {
+    return patience == Patience::kUnbounded ? Deadline::Never() : Deadline::After(kDefaultDeadline);
+  }
+  const auto left = at - std::chrono::system_clock::now();
+  return Deadline::After(std::chrono::duration_cast<std::chrono::milliseconds>(left));
+}
+
+template <typename Message>
+std::string PodIdOf(const Message& message) {
+  if constexpr (requires { message.pod_sandbox_id(); }) return message.pod_sandbox_id();
+  return "";
+}
+
+template <typename Message>
+std::string ContainerIdOf(const Message& message) {
+  if constexpr (requires { message.container_id(); }) return message.container_id();
+  return "";
+}
+
+// What only asks is logged where somebody debugs; what changes something always; a client's error
+// is no trouble of ours, an internal one is.
+LogLevel LevelOf(std::string_view name, const Error* error) {
+  if (error != nullptr) {
+    const bool ours = error->code == ErrorCode::kInternal || error->code == ErrorCode::kUnknown ||
+                      error->code == ErrorCode::kDataLoss;
+    return ours ? LogLevel::kError : LogLevel::kWarn;
+  }
+  const bool asks = name.starts_with("List") || name.ends_with("Status") ||
+                    name.ends_with("Stats") || name.ends_with("Info") || name == "Version" ||
+                    name == "RuntimeConfig" || name == "ExecSync";
+  return asks ? LogLevel::kDebug : LogLevel::kInfo;
+}
+
+template <typename Request, typename Response, typename Function>
+grpc::Status Answer(std::string_view name, const grpc::ServerContext& context,
+                    const Request& request, Response* response, Patience patience,
+                    Function function) {
+  const auto started = Clock::now();
+  const CallContext call{DeadlineOf(context, patience),
+                         [&context] { return context.IsCancelled(); }};
+  Result<Response> result = function(call);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
+  const Error* error = result ? nullptr : &result.error();
+  std::string pod = PodIdOf(request);
+  std::string container = ContainerIdOf(request);
+  if (result && pod.empty()) pod = PodIdOf(*result);
+  if (result && container.empty()) container = ContainerIdOf(*result);
+  Log(LevelOf(name, error), name,
+      {{"pod", pod},
+       {"container", container},
+       {"ms", fmt::format("{:.1f}", static_cast<double>(took.count()) / 1000)},
+       {"code", error == nullptr ? "" : std::string(ErrorCodeName(error->code))},
+       {"error", error == nullptr ? "" : error->message}});
+  if (error != nullptr) return ToGrpcStatus(*error);
+  *response = std::move(*result);
+  return grpc::Status::OK;
+}
+
+grpc::Status Unimplemented(const char* name) {
+  return {grpc::StatusCode::UNIMPLEMENTED,
+          fmt::format("{} is not implemented by this runtime", name)};
+}
+
+// One line per RPC: its name, its message's stem, its function, what that works on besides.
+#define CATAMARAN_RPC(rpc, stem, patience, function, ...)                                      \
+  grpc::Status rpc(grpc::ServerContext* context, const v1::stem##Request* request,             \
+                   v1::stem##Response* response) override {                                    \
+    return Answer(#rpc, *context, *request, response, patience, [&](const CallContext& call) { \
+      return ::catamaran::function(*request, call __VA_OPT__(, ) __VA_ARGS__);                 \
+    });                                                                                        \
+  }
+#define CATAMARAN_POD_RPC(rpc) CATAMARAN_UNIMPLEMENTED(rpc, rpc##Request, rpc##Response)
+#define CATAMARAN_UNIMPLEMENTED(rpc, request, response)                                \
+  grpc::Status rpc(grpc::ServerContext*, const v1::request*, v1::response*) override { \
+    return Unimplemented(#rpc);                                                        \
+  }
+#define CATAMARAN_UNIMPLEMENTED_STREAM(rpc, request, response)                                  \
+  grpc::Status rpc(grpc::ServerContext*, const v1::request*, grpc::ServerWriter<v1::response>*) \
+      override {                                                                                \
+    return Unimplemented(#rpc);                                                                 \
+  }
+
+class RuntimeService final : public v1::RuntimeService::Service {
+ public:
+  explicit RuntimeService(const ServerParts& parts) : parts_(parts) {}
+
+  CATAMARAN_RPC(Version, Version, Patience::kDefault, GetVersion)
+  CATAMARAN_RPC(Status, Status, Patience::kDefault, GetStatus, parts_.config, parts_.network)
+  CATAMARAN_RPC(RuntimeConfig, RuntimeConfig, Patience::kDefault, GetRuntimeConfig)
+  CATAMARAN_RPC(UpdateRuntimeConfig, UpdateRuntimeConfig, Patience::kDefault, UpdateRuntimeConfig,
+                parts_.network)
+
+  CATAMARAN_POD_RPC(RunPodSandbox)
+  CATAMARAN_POD_RPC(StopPodSandbox)
+  CATAMARAN_POD_RPC(RemovePodSandbox)
+  CATAMARAN_POD_RPC(PodSandboxStatus)
+  CATAMARAN_POD_RPC(ListPodSandbox)
+  CATAMARAN_POD_RPC(PodSandboxStats)
+  CATAMARAN_POD_RPC(ListPodSandboxStats)
+  CATAMARAN_POD_RPC(CreateContainer)
+  CATAMARAN_POD_RPC(StartContainer)
+  CATAMARAN_POD_RPC(StopContainer)
+  CATAMARAN_POD_RPC(RemoveContainer)
+  CATAMARAN_POD_RPC(ContainerStatus)
+  CATAMARAN_POD_RPC(ListContainers)
+  CATAMARAN_POD_RPC(UpdateContainerResources)
+  CATAMARAN_POD_RPC(ReopenContainerLog)
+  CATAMARAN_POD_RPC(ExecSync)
+  CATAMARAN_POD_RPC(ContainerStats)
+  CATAMARAN_POD_RPC(ListContainerStats)
+
+  CATAMARAN_UNIMPLEMENTED(Exec, ExecRequest, ExecResponse)
+  CATAMARAN_UNIMPLEMENTED(Attach, AttachRequest, AttachResponse)
+  CATAMARAN_UNIMPLEMENTED(PortForward, PortForwardRequest, PortForwardResponse)
+  CATAMARAN_UNIMPLEMENTED(UpdatePodSandboxResources, UpdatePodSandboxResourcesRequest,
+                          UpdatePodSandboxResourcesResponse)
+  CATAMARAN_UNIMPLEMENTED(CheckpointContainer, CheckpointContainerRequest,
+                          CheckpointContainerResponse)
+  CATAMARAN_UNIMPLEMENTED(CheckpointPod, CheckpointPodRequest, CheckpointPodResponse)
+  CATAMARAN_UNIMPLEMENTED(RestorePod, RestorePodRequest, RestorePodResponse)
+  CATAMARAN_UNIMPLEMENTED(ListMetricDescriptors, ListMetricDescriptorsRequest,
+                          ListMetricDescriptorsResponse)
+  CATAMARAN_UNIMPLEMENTED(ListPodSandboxMetrics, ListPodSandboxMetricsRequest,
+                          ListPodSandboxMetricsResponse)
+  CATAMARAN_UNIMPLEMENTED_STREAM(StreamPodSandboxes, StreamPodSandboxesRequest,
+                                 StreamPodSandboxesResponse)
+  CATAMARAN_UNIMPLEMENTED_STREAM(StreamContainers, StreamContainersRequest,
+                                 StreamContainersResponse)
+  CATAMARAN_UNIMPLEMENTED_STREAM(StreamContainerStats, StreamContainerStatsRequest,
+                                 StreamContainerStatsResponse)
+  CATAMARAN_UNIMPLEMENTED_STREAM(StreamPodSandboxStats, StreamPodSandboxStatsRequest,
+                                 StreamPodSandboxStatsResponse)
+  CATAMARAN_UNIMPLEMENTED_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest,
+                                 StreamPodSandboxMetricsResponse)
+  CATAMARAN_UNIMPLEMENTED_STREAM(GetContainerEvents, GetEventsRequest, ContainerEventResponse)
+
+ private:
+  const ServerParts parts_;
+};
+
+class ImageService final : public v1::ImageService::Service {
+ public:
+  CATAMARAN_POD_RPC(ListImages)
+  CATAMARAN_POD_RPC(ImageStatus)
+  CATAMARAN_POD_RPC(RemoveImage)
+  CATAMARAN_POD_RPC(ImageFsInfo)
+  CATAMARAN_UNIMPLEMENTED(PullImage, PullImageRequest, PullImageResponse)
+  CATAMARAN_UNIMPLEMENTED_STREAM(StreamImages, StreamImagesRequest, StreamImagesResponse)
+};
+
+class Server final : public GrpcServer {
+ public:
+  explicit Server(const ServerParts& parts) : runtime_(parts) {}
+
+  ::catamaran::Status Listen(const HostPath& socket) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("unix:" + socket.string(), grpc::InsecureServerCredentials());
+    builder.SetMaxReceiveMessageSize(kLargestMessage);
+    builder.SetMaxSendMessageSize(kLargestMessage);
+    grpc::ResourceQuota quota("catamaran");
+    quota.SetMaxThreads(kMostThreads);
+    builder.SetResourceQuota(quota);
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
+    builder.RegisterService(&runtime_);
+    builder.RegisterService(&images_);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) return Fail(ErrorCode::kInternal, "listen on {}", socket.string());
+    if (chmod(socket.c_str(), 0600) != 0) return FailWithErrno("chmod {}", socket.string());
+    return {};
+  }
+
+  void Shutdown(Deadline deadline) override {
+    server_->Shutdown(std::chrono::system_clock::now() + deadline.Remaining());
+    server_->Wait();
+  }
+
+ private:
+  RuntimeService runtime_;
+  ImageService images_;
+  std::unique_ptr<grpc::Server> server_;  // last: it ends before the services
+};
+
+Status PrepareSocketFolder(const HostPath& folder) {
+  RETURN_IF_ERROR(MakeDirectories(folder.value(), 0700));
+  struct stat info;
+  if (stat(folder.c_str(), &info) != 0) return FailWithErrno("stat {}", folder.string());
+  if (info.st_uid != geteuid() || (info.st_mode & 077) != 0) {
+    return Fail(ErrorCode::kFailedPrecondition,
+                "listen: the folder {} is open to others (mode {:o}, owner {}): it must be 0700 "
+                "and the daemon's own",
+                folder.string(), info.st_mode & 07777, info.st_uid);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(const HostPath& socket,
+                                                      const ServerParts& parts) {
+  RETURN_IF_ERROR(PrepareSocketFolder(HostPath(socket.value().parent_path())));
+  auto server = std::make_unique<Server>(parts);
+  RETURN_IF_ERROR(server->Listen(socket));
+  return server;
+}
+
+}  // namespace catamaran

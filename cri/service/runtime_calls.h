@@ -1,0 +1,35 @@
+#pragma once
+
+#include "cri/api/runtime.pb.h"
+#include "cri/config/config.h"
+#include "cri/images/image_store.h"
+#include "cri/network/pod_network.h"
+#include "cri/service/call_context.h"
+#include "sandbox/base/result.h"
+
+namespace catamaran {
+
+// The calls about the runtime itself and about images, one function each; those about pods and
+// containers are in cri/pods/operations.h. They know nothing of gRPC, may be called from any
+// number of threads and validate what they are given.
+
+namespace v1 = ::runtime::v1;
+
+Result<v1::VersionResponse> GetVersion(const v1::VersionRequest& request, const CallContext& call);
+Result<v1::StatusResponse> GetStatus(const v1::StatusRequest& request, const CallContext& call,
+                                     const Config& config, const PodNetwork& network);
+Result<v1::RuntimeConfigResponse> GetRuntimeConfig(const v1::RuntimeConfigRequest& request,
+                                                   const CallContext& call);
+Result<v1::UpdateRuntimeConfigResponse> UpdateRuntimeConfig(
+    const v1::UpdateRuntimeConfigRequest& request, const CallContext& call, PodNetwork& network);
+
+Result<v1::ListImagesResponse> ListImages(const v1::ListImagesRequest& request,
+                                          const CallContext& call, ImageStore& images);
+Result<v1::ImageStatusResponse> ImageStatus(const v1::ImageStatusRequest& request,
+                                            const CallContext& call, ImageStore& images);
+Result<v1::RemoveImageResponse> RemoveImage(const v1::RemoveImageRequest& request,
+                                            const CallContext& call, ImageStore& images);
+Result<v1::ImageFsInfoResponse> ImageFsInfo(const v1::ImageFsInfoRequest& request,
+                                            const CallContext& call, ImageStore& images);
+
+}  // namespace catamaran
