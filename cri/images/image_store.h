@@ -72,7 +72,8 @@ class ImageStore {
 
   enum class RootfsKind {
     kLayers,      // one blob per layer (namespaces hull)
-    kMergedDisk,  // plus the metadata that makes one disk of them (vm hull), written when first asked
+    kMergedDisk,  // plus the metadata that makes one disk of them (vm hull), written when first
+                  // asked
   };
   // Layers, paths and sizes for a container made from this image; the caller fills in the rest.
   // The blobs are kept for as long as `holder` (a container id) has a lease on them: leases are in
