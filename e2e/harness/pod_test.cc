@@ -100,6 +100,12 @@ void PodTest::SetUp() {
 void PodTest::TearDown() {
   StartDaemonIfGone();
   for (const Pod& pod : pods_) StopAndRemovePod(pod.id);
+  for (const std::string& image : images_) {
+    v1::RemoveImageRequest request;
+    request.mutable_image()->set_image(image);
+    auto reply = cri().RemoveImage(request);
+    EXPECT_TRUE(reply.ok()) << "RemoveImage " << image << ": " << reply.message();
+  }
   ExpectNothingLeaked(before_);
 }
 
@@ -251,6 +257,16 @@ std::string PodTest::Output(const std::string& container, const std::string& scr
   EXPECT_TRUE(reply.ok()) << "ExecSync '" << script << "': " << reply.message();
   EXPECT_EQ(reply->exit_code(), 0) << script << ": " << reply->stderr();
   return reply->stdout();
+}
+
+std::string PodTest::LoadForThisTest(const ImageDescription& image) {
+  const std::string folder = world().NewFolder("layout");
+  auto written = WriteOciLayout(folder, {image});
+  EXPECT_TRUE(written) << (written ? "" : written.error().message);
+  const ProgramResult loaded = world().LoadImage(folder);
+  EXPECT_EQ(loaded.exit_code, 0) << loaded.output;
+  images_.push_back(image.name);
+  return image.name;
 }
 
 void PodTest::StopAndRemovePod(const std::string& pod) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "e2e/harness/test_image.h"
 #include "e2e/harness/world.h"
 
 namespace catamaran::e2e {
@@ -88,6 +89,9 @@ class PodTest : public ::testing::TestWithParam<std::string> {
   // Standard output of a script in a container; a test failure where it fails.
   std::string Output(const std::string& container, const std::string& script);
 
+  // Loads an image that is removed again before the leak comparison; returns its name.
+  std::string LoadForThisTest(const ImageDescription& image);
+
   void StopAndRemovePod(const std::string& pod);
   std::string IpOf(const std::string& pod);
   std::string LogPath(const std::string& container);
@@ -103,6 +107,7 @@ class PodTest : public ::testing::TestWithParam<std::string> {
     v1::PodSandboxConfig config;
   };
   std::vector<Pod> pods_;
+  std::vector<std::string> images_;
   int names_ = 0;
   Snapshot before_;
 };

@@ -88,6 +88,21 @@ std::vector<fs::path> Hierarchies() {
   return all;
 }
 
+// No mistake in what is tested may take the machine's processes: two groups, one for the daemon and
+// the test itself, one above all pods.
+void LimitProcesses(const WorldPaths& paths) {
+  for (const fs::path& hierarchy : Hierarchies()) {
+    for (const std::string& name : {paths.cgroup_root, paths.cgroup_root + ".runner"}) {
+      const std::string group = hierarchy / name.substr(1);
+      const bool pids_on_v1 = hierarchy.filename() == "pids";
+      if (!pids_on_v1 && fs::exists("/sys/fs/cgroup/pids")) continue;
+      mkdir(group.c_str(), 0755);
+      (void)WriteExisting(group + "/pids.max", "2000");
+      if (name != paths.cgroup_root) (void)WriteExisting(group + "/cgroup.procs", "0");
+    }
+  }
+}
+
 void RemoveCgroups(const std::string& cgroup_root) {
   for (const fs::path& hierarchy : Hierarchies()) {
     std::vector<fs::path> groups;
@@ -106,6 +121,7 @@ void RemoveWorld(const WorldPaths& paths) {
   // Processes killed with the namespace leave their cgroups a moment later.
   for (int attempt = 0; attempt < 100; ++attempt) {
     RemoveCgroups(paths.cgroup_root);
+    RemoveCgroups(paths.cgroup_root + ".runner");
     if (ListCgroups(paths.cgroup_root).empty()) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
@@ -156,6 +172,7 @@ int RunInPrivateWorld(const WorldPaths& paths, const std::function<int()>& body)
   if (outside < 0) Die("fork");
   if (outside == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    LimitProcesses(paths);
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID) != 0) Die("unshare (are you root?)");
     const pid_t inside = fork();
     if (inside < 0) Die("fork");
