@@ -71,7 +71,7 @@ TEST_F(LeaksTest, AProcessLeftBehindIsSeen) {
 TEST_F(LeaksTest, ACgroupLeftBehindIsSeen) {
   const std::string v1 = "/sys/fs/cgroup/pids";
   const std::string group =
-      (access(v1.c_str(), F_OK) == 0 ? v1 : "/sys/fs/cgroup") + the_paths.cgroup_root;
+      (access(v1.c_str(), F_OK) == 0 ? v1 : "/sys/fs/cgroup") + the_paths.cgroup_root + "/left";
   ASSERT_EQ(mkdir(group.c_str(), 0755), 0) << strerror(errno);
   ExpectOnly("cgroups: new");
   ASSERT_EQ(rmdir(group.c_str()), 0);

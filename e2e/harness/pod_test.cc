@@ -94,6 +94,8 @@ void PodTest::SetUp() {
     GTEST_FAIL() << "the daemon has no handler '" << GetParam() << "'";
   }
   StartDaemonIfGone();
+  auto loaded = world().LoadTestImage();
+  ASSERT_TRUE(loaded) << loaded.error().message;
   before_ = world().TakeSnapshot();
 }
 

@@ -19,8 +19,10 @@ class World {
  public:
   explicit World(WorldPaths paths);
 
-  // Writes the configuration, starts the daemon, makes and loads the test images.
+  // Writes the configuration and starts the daemon.
   Status Start();
+  // Makes kImage and loads it, once.
+  Status LoadTestImage();
 
   CriClient& cri() { return *cri_; }
   Daemon& daemon() { return *daemon_; }
@@ -52,6 +54,7 @@ class World {
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<CriClient> cri_;
   std::vector<std::string> handlers_;
+  bool image_loaded_ = false;
   int folders_ = 0;
 };
 

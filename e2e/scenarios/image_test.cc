@@ -10,6 +10,12 @@ namespace {
 
 class ImageTest : public WorldTest {
  protected:
+  void SetUp() override {
+    auto loaded = world().LoadTestImage();
+    ASSERT_TRUE(loaded) << loaded.error().message;
+    WorldTest::SetUp();
+  }
+
   // An image of its own content under this name, loaded.
   void Load(const std::string& name) {
     ImageDescription image;

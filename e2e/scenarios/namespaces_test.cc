@@ -95,7 +95,9 @@ TEST_P(Namespaces, ContainersHaveTheirOwnProcessesByDefault) {
   for (const char* shared : {"net", "ipc", "uts"}) {
     const std::string script = std::string("readlink /proc/self/ns/") + shared;
     EXPECT_EQ(Output(first, script), Output(second, script));
-    if (!on_vm()) EXPECT_NE(Output(first, script), OwnNamespace(shared));
+    if (!on_vm()) {
+      EXPECT_NE(Output(first, script), OwnNamespace(shared));
+    }
   }
 }
 
