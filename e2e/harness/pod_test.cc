@@ -150,8 +150,8 @@ void PodTest::CheckKernelIsNotTheHosts(const std::string& pod) {
   ASSERT_TRUE(info.is_object()) << found->second;
   utsname host{};
   uname(&host);
-  const std::string boot_id = info.value("boot_id", "");
-  const std::string release = info.value("kernel_release", "");
+  const std::string boot_id = info.value("bootId", "");
+  const std::string release = info.value("kernelRelease", "");
   EXPECT_FALSE(boot_id.empty()) << found->second;
   EXPECT_NE(boot_id, *ReadBootId());
   EXPECT_FALSE(release.empty()) << found->second;

@@ -28,8 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kName[] = "catamaran-e2e.";
-
 [[noreturn]] void Die(const char* doing) {
   perror(doing);
   _exit(99);
@@ -145,17 +143,18 @@ std::vector<std::string> ListCgroups(const std::string& cgroup_root) {
   return found;
 }
 
-WorldPaths MakeWorldPaths() {
+WorldPaths MakeWorldPaths(const std::string& prefix) {
+  const std::string stem = prefix + ".";
   const char* parent = getenv("CATAMARAN_E2E_FOLDER");
   const fs::path folder = parent != nullptr ? parent : "/var/tmp";
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename();
-    if (name.rfind(kName, 0) != 0) continue;
-    const int pid = atoi(name.c_str() + sizeof(kName) - 1);
+    if (!name.starts_with(stem)) continue;
+    const int pid = atoi(name.c_str() + stem.size());
     if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH) RemoveWorld({entry.path(), "/" + name});
   }
-  const std::string name = kName + std::to_string(getpid());
+  const std::string name = stem + std::to_string(getpid());
   WorldPaths paths{folder / name, "/" + name};
   for (const std::string& path : {paths.root(), paths.run(), paths.logs()}) {
     if (auto made = MakeDirectories(path); !made) {

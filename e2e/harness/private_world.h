@@ -21,8 +21,9 @@ struct WorldPaths {
 // called before any thread exists. Returns the body's exit code; 128 + signal if it was killed.
 int RunInPrivateWorld(const WorldPaths& paths, const std::function<int()>& body);
 
-// Paths of this process's run; also removes what runs that were killed left behind.
-WorldPaths MakeWorldPaths();
+// Paths of this process's run, named PREFIX.PID; also removes what runs of that prefix that were
+// killed left behind.
+WorldPaths MakeWorldPaths(const std::string& prefix = "catamaran-e2e");
 
 // Every folder below `paths.cgroup_root`, as HIERARCHY/PATH, sorted.
 std::vector<std::string> ListCgroups(const std::string& cgroup_root);
