@@ -124,7 +124,8 @@ class Cgroup {
     UniqueFd fd;
   };
 
-  Cgroup(std::shared_ptr<const CgroupTree> tree, std::string path, std::vector<Directory> directories)
+  Cgroup(std::shared_ptr<const CgroupTree> tree, std::string path,
+         std::vector<Directory> directories)
       : tree_(std::move(tree)), path_(std::move(path)), directories_(std::move(directories)) {}
 
   // The group's directory in the hierarchy of this controller; -1 where there is none.

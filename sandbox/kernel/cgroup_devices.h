@@ -1,13 +1,13 @@
 #pragma once
 
+#include <linux/bpf.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "sandbox/base/result.h"
-
-struct bpf_insn;
 
 namespace catamaran {
 
@@ -29,7 +29,8 @@ struct DeviceRule {
 // console and the pseudo-terminals.
 std::vector<DeviceRule> DefaultDeviceRules();
 
-// "c 1:3 rwm", as cgroup v1's devices.allow takes it (Documentation/admin-guide/cgroup-v1/devices.rst).
+// "c 1:3 rwm", as cgroup v1's devices.allow takes it
+// (Documentation/admin-guide/cgroup-v1/devices.rst).
 std::string DeviceRuleText(const DeviceRule& rule);
 
 // The BPF_PROG_TYPE_CGROUP_DEVICE program that allows an access where one rule covers all of it,

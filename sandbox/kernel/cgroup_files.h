@@ -1,0 +1,26 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+
+// Reading a group's files: shared by the parts of sandbox/kernel/cgroup, of no use elsewhere.
+namespace catamaran {
+
+// The file's text without its last newline.
+Result<std::string> ReadCgroupFile(int directory_fd, const std::string& name);
+// A file that holds one number; "max" and what exceeds int64 (v1's "no limit") is the largest
+// uint64. Nothing where the file is missing or holds something else.
+std::optional<uint64_t> ReadCgroupNumber(int directory_fd, const std::string& name);
+// The number after `key` in text of lines "key number".
+std::optional<uint64_t> FindCgroupKey(std::string_view text, std::string_view key);
+
+// Names of the sub-directories, no symlinks, sorted.
+Result<std::vector<std::string>> ListCgroupDirectories(int directory_fd);
+
+}  // namespace catamaran

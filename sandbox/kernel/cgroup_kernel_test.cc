@@ -1,0 +1,354 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#include <functional>
+
+#include "sandbox/base/files.h"
+#include "sandbox/kernel/cgroup.h"
+
+// Groups of the running kernel: the machine's own tree, and what of it is v1 alone and v2 alone.
+namespace catamaran {
+namespace {
+
+using std::chrono::seconds;
+
+Deadline Soon() { return Deadline::After(seconds(60)); }
+
+Result<std::shared_ptr<const CgroupTree>> OpenMachine() { return CgroupTree::Open(); }
+
+Result<std::shared_ptr<const CgroupTree>> OpenV2Part() {
+  ASSIGN_OR_RETURN(const auto machine, CgroupTree::Open());
+  if (machine->Unified() == nullptr) return Fail(ErrorCode::kNotFound, "no cgroup v2 here");
+  ASSIGN_OR_RETURN(auto root,
+                   OpenFileAt(machine->Unified()->root.get(), ".", O_RDONLY | O_DIRECTORY));
+  return CgroupTree::OpenAt(std::move(root));
+}
+
+// The v1 mounts bound below a folder of this process's own mount namespace.
+Result<std::shared_ptr<const CgroupTree>> OpenV1Part() {
+  ASSIGN_OR_RETURN(const auto machine, CgroupTree::Open());
+  if (machine->kind() == CgroupTree::Kind::kUnified)
+    return Fail(ErrorCode::kNotFound, "no v1 here");
+  const std::string folder = "/tmp";
+  if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return FailWithErrno("own mount namespace");
+  if (mount("none", folder.c_str(), "tmpfs", 0, nullptr) != 0) return FailWithErrno("mount tmpfs");
+  for (const auto& hierarchy : machine->hierarchies()) {
+    if (hierarchy.v2) continue;
+    const std::string target = folder + "/" + hierarchy.mount;
+    if (mkdir(target.c_str(), 0755) != 0) return FailWithErrno("mkdir {}", target);
+    if (mount(("/sys/fs/cgroup/" + hierarchy.mount).c_str(), target.c_str(), nullptr, MS_BIND,
+              nullptr) != 0)
+      return FailWithErrno("bind {}", target);
+  }
+  ASSIGN_OR_RETURN(auto root, OpenFile(folder, O_RDONLY | O_DIRECTORY));
+  auto tree = CgroupTree::OpenAt(std::move(root));
+  umount2(folder.c_str(), MNT_DETACH);
+  return tree;
+}
+
+struct Part {
+  const char* name;
+  Result<std::shared_ptr<const CgroupTree>> (*open)();
+};
+
+class CgroupKernelTest : public testing::TestWithParam<Part> {
+ protected:
+  void SetUp() override {
+    auto tree = GetParam().open();
+    if (!tree && tree.error().code == ErrorCode::kNotFound) GTEST_SKIP() << tree.error().message;
+    ASSERT_TRUE(tree) << tree.error().message;
+    tree_ = *tree;
+    base_ = "/catamaran-test-" + std::to_string(getpid());
+  }
+  void TearDown() override {
+    if (!tree_) return;
+    auto group = tree_->OpenGroup(base_);
+    if (!group) return;
+    EXPECT_TRUE(group->KillAll(Soon()));
+    for (const pid_t child : children_) waitpid(child, nullptr, 0);
+    const auto removed = group->Remove(Soon());
+    EXPECT_TRUE(removed) << removed.error().message;
+    EXPECT_FALSE(tree_->Exists(base_));
+  }
+
+  Cgroup Make(const std::string& name) {
+    auto group = tree_->Create(base_ + "/" + name);
+    EXPECT_TRUE(group) << group.error().message;
+    return std::move(*group);
+  }
+  // A child of this process that enters the group, then does `work` and exits with its result.
+  pid_t Run(const Cgroup& group, const std::function<int()>& work) {
+    const pid_t child = fork();
+    if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves none behind
+      if (!group.Attach(0)) _exit(99);
+      _exit(work());
+    }
+    children_.push_back(child);
+    return child;
+  }
+  // ... and returns once it is inside and has been told to sleep.
+  pid_t RunSleeper(const Cgroup& group) {
+    auto ready = MakePipe().value();
+    const pid_t child = Run(group, [&] {
+      if (write(ready.write_end.get(), "x", 1) != 1) return 1;
+      while (true) pause();
+    });
+    ready.write_end.Reset();
+    char byte;
+    EXPECT_EQ(read(ready.read_end.get(), &byte, 1), 1);
+    return child;
+  }
+  int Wait(pid_t child) {
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    std::erase(children_, child);
+    return status;
+  }
+  bool Controls(std::string_view controller) {
+    return tree_->WithController(controller) != nullptr;
+  }
+
+  std::shared_ptr<const CgroupTree> tree_;
+  std::string base_;
+  std::vector<pid_t> children_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Trees, CgroupKernelTest,
+                         testing::Values(Part{"Machine", OpenMachine}, Part{"V2", OpenV2Part},
+                                         Part{"V1", OpenV1Part}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(CgroupKernelTest, HoldsTheProcessesAttachedToIt) {
+  const Cgroup one = Make("one");
+  const Cgroup above = tree_->OpenGroup(base_).value();
+  const pid_t child = RunSleeper(one);
+  EXPECT_EQ(one.Processes(Cgroup::Depth::kGroup).value(), std::vector<pid_t>{child});
+  EXPECT_EQ(above.Processes(Cgroup::Depth::kGroup).value(), std::vector<pid_t>{});
+  EXPECT_EQ(above.Processes(Cgroup::Depth::kTree).value(), std::vector<pid_t>{child});
+  EXPECT_EQ(above.Children().value(), std::vector<std::string>{"one"});
+}
+
+TEST_P(CgroupKernelTest, KillsEveryProcessBelowIncludingFrozenOnes) {
+  const Cgroup one = Make("one");
+  const Cgroup two = Make("two");
+  const Cgroup above = tree_->OpenGroup(base_).value();
+  const pid_t first = RunSleeper(one);
+  const pid_t second = RunSleeper(two);
+  const auto frozen = one.Freeze(Soon());
+  ASSERT_TRUE(frozen) << frozen.error().message;
+  const auto killed = above.KillAll(Soon());
+  ASSERT_TRUE(killed) << killed.error().message;
+  EXPECT_TRUE(WIFSIGNALED(Wait(first)));
+  EXPECT_TRUE(WIFSIGNALED(Wait(second)));
+  EXPECT_TRUE(above.Processes(Cgroup::Depth::kTree).value().empty());
+}
+
+TEST_P(CgroupKernelTest, KillsProcessesThatFleeByForking) {
+  const Cgroup one = Make("one");
+  const pid_t child = Run(one, [] {
+    // Few at a time, but each lives for a moment only: its child goes on, and nobody needs reaping.
+    signal(SIGCHLD, SIG_IGN);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    for (int chain = 0; chain < 3; ++chain) {
+      if (fork() != 0) continue;
+      for (int generation = 0; generation < 100000; ++generation)
+        if (fork() != 0) _exit(0);
+      _exit(0);
+    }
+    while (true) pause();
+    return 0;
+  });
+  usleep(20000);
+  const auto killed = one.KillAll(Soon());
+  EXPECT_TRUE(killed) << killed.error().message;
+  EXPECT_EQ(one.Processes(Cgroup::Depth::kTree).value().size(), 0u);
+  Wait(child);
+}
+
+TEST_P(CgroupKernelTest, FreezesAndThaws) {
+  const Cgroup one = Make("one");
+  auto* counter = static_cast<std::atomic<int>*>(
+      mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  Run(one, [&] {
+    while (true) {
+      ++*counter;
+      usleep(100);
+    }
+    return 0;
+  });
+  while (*counter == 0) usleep(1000);
+  ASSERT_TRUE(one.Freeze(Soon()));
+  const int at_freeze = *counter;
+  usleep(20000);
+  EXPECT_EQ(*counter, at_freeze);
+  ASSERT_TRUE(one.Thaw(Soon()));
+  while (*counter == at_freeze) usleep(1000);  // hangs where it does not thaw
+  munmap(counter, 4096);
+}
+
+TEST_P(CgroupKernelTest, RemovesATreeButNotRunningProcesses) {
+  Cgroup one = Make("one");
+  Make("one/deep/deeper");
+  const pid_t child = RunSleeper(tree_->OpenGroup(base_ + "/one/deep/deeper").value());
+  const auto busy = one.Remove(Deadline::After(std::chrono::milliseconds(30)));
+  ASSERT_FALSE(busy);
+  EXPECT_EQ(busy.error().code, ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(tree_->OpenGroup(base_ + "/one").value().KillAll(Soon()));
+  Wait(child);
+  Cgroup again = tree_->OpenGroup(base_ + "/one").value();
+  const auto removed = again.Remove(Soon());
+  EXPECT_TRUE(removed) << removed.error().message;
+  EXPECT_FALSE(tree_->Exists(base_ + "/one"));
+  EXPECT_TRUE(again.Remove(Soon())) << "absent is fine";
+}
+
+TEST_P(CgroupKernelTest, NeverRemovesAnotherGroupOfTheSameName) {
+  Cgroup old = Make("one");
+  ASSERT_TRUE(tree_->OpenGroup(base_ + "/one").value().Remove(Soon()));
+  Make("one");
+  ASSERT_TRUE(old.Remove(Soon()));
+  EXPECT_TRUE(tree_->Exists(base_ + "/one"));
+}
+
+TEST_P(CgroupKernelTest, AHogIsKilledByItsMemoryLimit) {
+  if (!Controls("memory")) GTEST_SKIP() << "no memory controller in this part";
+  const Cgroup one = Make("one");
+  spec::Resources limit;
+  limit.set_memory_limit_bytes(16 << 20);
+  limit.set_memory_swap_limit_bytes(16 << 20);
+  const auto applied = one.Apply(limit);
+  ASSERT_TRUE(applied) << applied.error().message;
+  EXPECT_EQ(one.Stats().value().memory().limit_bytes(), 16u << 20);
+  EXPECT_EQ(one.OomKills().value(), 0u);
+  const auto events = one.OpenOomEvents().value();
+  const pid_t child = Run(one, [] {
+    for (int i = 0; i < 64; ++i) memset(malloc(1 << 20), i + 1, 1 << 20);
+    return 0;
+  });
+  pollfd readable{events.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&readable, 1, 60000), 1);
+  Cgroup::DrainEvents(events.get());
+  const int status = Wait(child);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  EXPECT_EQ(one.OomKills().value(), 1u);
+}
+
+TEST_P(CgroupKernelTest, MemoryLimitsChangeWhileProcessesRun) {
+  if (!Controls("memory")) GTEST_SKIP() << "no memory controller in this part";
+  const Cgroup one = Make("one");
+  RunSleeper(one);
+  for (const int64_t mebibytes : {64, 128, 256, 32, 512}) {
+    spec::Resources limit;
+    limit.set_memory_limit_bytes(mebibytes << 20);
+    limit.set_memory_swap_limit_bytes(mebibytes << 20);
+    const auto applied = one.Apply(limit);
+    ASSERT_TRUE(applied) << applied.error().message;
+    EXPECT_EQ(one.Stats().value().memory().limit_bytes(), static_cast<uint64_t>(mebibytes) << 20);
+  }
+}
+
+TEST_P(CgroupKernelTest, AForkBombIsStoppedByItsPidsLimit) {
+  if (!Controls("pids")) GTEST_SKIP() << "no pids controller in this part";
+  const Cgroup one = Make("one");
+  spec::Resources limit;
+  limit.set_pids_limit(5);
+  ASSERT_TRUE(one.Apply(limit));
+  const pid_t child = Run(one, [] {
+    int made = 0;
+    for (int i = 0; i < 10; ++i) {
+      const pid_t grandchild = fork();
+      if (grandchild == 0) {
+        pause();
+        _exit(0);
+      }
+      if (grandchild > 0) ++made;
+    }
+    return made;
+  });
+  EXPECT_EQ(WEXITSTATUS(Wait(child)), 4);
+  EXPECT_EQ(one.Stats().value().pids(), 4u);
+  EXPECT_EQ(one.Stats().value().pids_limit(), 5u);
+}
+
+TEST_P(CgroupKernelTest, ACpuHogIsThrottled) {
+  if (!Controls("cpu")) GTEST_SKIP() << "no cpu controller in this part";
+  const Cgroup one = Make("one");
+  spec::Resources limit;
+  limit.set_cpu_period_us(10000);
+  limit.set_cpu_quota_us(1000);
+  limit.set_cpu_shares(512);
+  const auto applied = one.Apply(limit);
+  ASSERT_TRUE(applied) << applied.error().message;
+  Run(one, [] {
+    while (getppid() != 0) {
+    }
+    return 0;
+  });
+  while (one.Stats().value().cpu().throttled_ns() == 0) usleep(5000);
+  const auto cpu = one.Stats().value().cpu();
+  EXPECT_GT(cpu.usage_ns(), 0u);
+  EXPECT_GT(cpu.throttled_periods(), 0u);
+  EXPECT_GE(cpu.periods(), cpu.throttled_periods());
+}
+
+TEST_P(CgroupKernelTest, RefusesImpossibleValuesNamingTheField) {
+  const Cgroup one = Make("one");
+  spec::Resources wrong;
+  if (Controls("cpuset"))
+    wrong.set_cpuset_cpus("4000");
+  else
+    wrong.set_pids_limit(-5);
+  const auto refused = one.Apply(wrong);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument) << refused.error().message;
+}
+
+TEST_P(CgroupKernelTest, DeniesEveryDeviceThatIsNotAllowed) {
+  const Cgroup one = Make("one");
+  const auto can_read = [&](const char* path) {
+    return Run(one, [path] { return open(path, O_RDONLY | O_CLOEXEC) >= 0 ? 0 : errno; });
+  };
+  EXPECT_EQ(WEXITSTATUS(Wait(can_read("/dev/zero"))), 0);
+  DeviceRule null_only{DeviceRule::Type::kCharacter, 1, 3, true, true, false};
+  auto limited = one.AllowOnlyDevices({null_only});
+  ASSERT_TRUE(limited) << limited.error().message;
+  EXPECT_EQ(WEXITSTATUS(Wait(can_read("/dev/null"))), 0);
+  EXPECT_EQ(WEXITSTATUS(Wait(can_read("/dev/zero"))), EPERM);
+  limited =
+      one.AllowOnlyDevices({null_only, {DeviceRule::Type::kCharacter, 1, 5, true, false, false}});
+  ASSERT_TRUE(limited) << limited.error().message;
+  EXPECT_EQ(WEXITSTATUS(Wait(can_read("/dev/zero"))), 0);
+  EXPECT_EQ(
+      WEXITSTATUS(Wait(Run(one, [] { return open("/dev/zero", O_WRONLY) >= 0 ? 0 : errno; }))),
+      EPERM);
+  ASSERT_TRUE(one.AllowOnlyDevices({DeviceRule::Everything()}));
+  EXPECT_EQ(WEXITSTATUS(Wait(can_read("/dev/full"))), 0);
+}
+
+TEST_P(CgroupKernelTest, OpensAGroupThatACrashLeftInSomeHierarchiesOnly) {
+  const Cgroup one = Make("one");
+  const auto& first = tree_->hierarchies().front();
+  const std::string path = (base_ + "/one").substr(1);
+  if (tree_->hierarchies().size() > 1) {
+    ASSERT_EQ(unlinkat(first.root.get(), path.c_str(), AT_REMOVEDIR), 0);
+  }
+  auto reopened = tree_->OpenGroup(base_ + "/one");
+  ASSERT_TRUE(reopened);
+  EXPECT_TRUE(reopened->KillAll(Soon()));
+  EXPECT_TRUE(reopened->Remove(Soon()));
+  EXPECT_FALSE(tree_->Exists(base_ + "/one"));
+}
+
+}  // namespace
+}  // namespace catamaran
