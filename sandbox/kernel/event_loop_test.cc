@@ -50,15 +50,16 @@ TEST(EventLoop, AWatchMayCancelItselfAndOthersOfTheSameRound) {
 TEST(EventLoop, TimersRunOnceAndPostedWorkRunsInOrder) {
   auto loop = EventLoop::Create().value();
   std::string order;
-  auto timer = loop->RunAfter(milliseconds(5), [&] {
-                     order += "t";
-                     loop->Stop();
-                   }).value();
   std::thread poster([&] {
     loop->Post([&] { order += "a"; });
     loop->Post([&] { order += "b"; });
   });
   poster.join();
+  ASSERT_TRUE(loop->RunOnce(milliseconds(0)));
+  auto timer = loop->RunAfter(milliseconds(5), [&] {
+                     order += "t";
+                     loop->Stop();
+                   }).value();
   ASSERT_TRUE(loop->Run());
   EXPECT_EQ(order, "abt");
 }

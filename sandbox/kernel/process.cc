@@ -1,0 +1,175 @@
+#include "sandbox/kernel/process.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "sandbox/base/abort_step.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+const char* NamespaceFile(int type) {
+  switch (type) {
+    case CLONE_NEWNET:
+      return "net";
+    case CLONE_NEWIPC:
+      return "ipc";
+    case CLONE_NEWUTS:
+      return "uts";
+    case CLONE_NEWNS:
+      return "mnt";
+    case CLONE_NEWCGROUP:
+      return "cgroup";
+    default:
+      return "pid_for_children";
+  }
+}
+
+ProcessEnd EndOf(const siginfo_t& info) {
+  if (info.si_code == CLD_EXITED) return ProcessEnd{info.si_status, 0};
+  return ProcessEnd{128 + info.si_status, info.si_status};
+}
+
+// A child task's report: an error code, an errno and a text.
+struct ReportHead {
+  uint32_t code = 0;  // 0: it worked
+  int32_t system_errno = 0;
+};
+
+}  // namespace
+
+Result<ChildProcess> CloneProcess(const CloneOptions& options, UniqueFunction<int()> body) {
+  int pidfd = -1;
+  clone_args arguments{};
+  arguments.flags = options.namespaces | CLONE_PIDFD;
+  arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  arguments.exit_signal = SIGCHLD;
+  if (options.cgroup_fd >= 0) {
+    arguments.flags |= CLONE_INTO_CGROUP;
+    arguments.cgroup = static_cast<uint64_t>(options.cgroup_fd);
+  }
+  const long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (pid < 0) return FailWithErrno("clone3");
+  if (pid == 0) {
+    ArmAbortStep(0);
+    _exit(body());
+  }
+  return ChildProcess{UniqueFd(pidfd), static_cast<pid_t>(pid)};
+}
+
+Result<std::optional<ProcessEnd>> ReapChild(int pidfd) {
+  siginfo_t info{};
+  if (waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | WNOHANG) != 0)
+    return FailWithErrno("waitid");
+  if (info.si_pid == 0) return std::nullopt;
+  return EndOf(info);
+}
+
+Status KillAndReap(int pidfd) {
+  RETURN_IF_ERROR(SendSignal(pidfd, SIGKILL));
+  siginfo_t info{};
+  while (waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED) != 0) {
+    if (errno == ECHILD) return {};
+    if (errno != EINTR) return FailWithErrno("waitid");
+  }
+  return {};
+}
+
+Status SendSignal(int pidfd, int signal) {
+  if (syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) != 0 && errno != ESRCH)
+    return FailWithErrno("pidfd_send_signal {}", signal);
+  return {};
+}
+
+void CloseDescriptorsExcept(std::vector<int> kept) {
+  std::sort(kept.begin(), kept.end());
+  unsigned first = 0;
+  for (const int fd : kept) {
+    if (fd < 0) continue;
+    const auto number = static_cast<unsigned>(fd);
+    if (number > first) close_range(first, number - 1, 0);
+    first = std::max(first, number + 1);
+  }
+  close_range(first, ~0U, 0);
+}
+
+Result<UniqueFd> OpenOwnNamespace(const char* name) {
+  return OpenFile(std::string("/proc/thread-self/ns/") + name, O_RDONLY);
+}
+
+Result<ScopedNamespace> ScopedNamespace::Enter(int target, int type) {
+  ASSIGN_OR_RETURN(auto own, OpenOwnNamespace(NamespaceFile(type)));
+  if (setns(target, type) != 0) return FailWithErrno("setns {}", NamespaceFile(type));
+  return ScopedNamespace(std::move(own), type);
+}
+
+ScopedNamespace::~ScopedNamespace() {
+  // To go on in a foreign namespace would be worse than to stop: the next verb acts there.
+  if (own_.valid() && setns(own_.get(), type_) != 0) abort();
+}
+
+Result<std::unique_ptr<ChildTask>> ChildTask::Start(EventLoop& loop, Work work, Report done) {
+  ASSIGN_OR_RETURN(auto pipe, MakePipe());
+  std::unique_ptr<ChildTask> task(new ChildTask);
+  const int write_fd = pipe.write_end.get();
+  ASSIGN_OR_RETURN(task->child_, CloneProcess({}, [&work, write_fd] {
+                     auto outcome = work();
+                     ReportHead head;
+                     if (!outcome) {
+                       head.code = static_cast<uint32_t>(outcome.error().code);
+                       head.system_errno = outcome.error().system_errno;
+                     }
+                     std::string report(reinterpret_cast<const char*>(&head), sizeof head);
+                     report += outcome ? *outcome : outcome.error().message;
+                     return WriteAll(write_fd, report) ? 0 : 1;
+                   }));
+  pipe.write_end.Reset();
+  task->report_fd_ = std::move(pipe.read_end);
+  task->done_ = std::move(done);
+  RETURN_IF_ERROR(SetNonBlocking(task->report_fd_.get()));
+  ASSIGN_OR_RETURN(task->watch_, loop.WatchFd(task->report_fd_.get(), EPOLLIN,
+                                              [raw = task.get()](uint32_t) { raw->OnReadable(); }));
+  return task;
+}
+
+void ChildTask::OnReadable() {
+  char buffer[16384];
+  const ssize_t count = read(report_fd_.get(), buffer, sizeof buffer);
+  if (count > 0) {
+    received_.append(buffer, count);
+    return;
+  }
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  watch_.Cancel();
+  // Its end of the pipe is closed: it is about to end, or has.
+  KillAndReap(child_.pidfd.get()).map_error([](const Error&) {});
+  child_.pidfd.Reset();
+  auto done = std::move(done_);
+  ReportHead head;
+  if (received_.size() < sizeof head) {
+    done(Fail(ErrorCode::kInternal, "a child process ended without a report"));
+    return;
+  }
+  std::copy_n(received_.data(), sizeof head, reinterpret_cast<char*>(&head));
+  std::string text = received_.substr(sizeof head);
+  if (head.code == 0) {
+    done(std::move(text));
+  } else {
+    done(tl::unexpected(
+        Error{static_cast<ErrorCode>(head.code), head.system_errno, std::move(text)}));
+  }
+}
+
+ChildTask::~ChildTask() {
+  if (child_.pidfd.valid()) KillAndReap(child_.pidfd.get()).map_error([](const Error&) {});
+}
+
+}  // namespace catamaran
