@@ -24,6 +24,13 @@ struct ExecWait {
   bool lost = false;  // the shim is gone: no exit will come
 };
 
+// The last two readings of a counter of CPU time that lie a while apart, for a rate.
+struct CpuSample {
+  uint64_t cpu_ns = 0;
+  int64_t at_ns = 0;  // 0: none yet
+  std::optional<uint64_t> nano_cores;
+};
+
 // One container of a pod. Everything but the ids is guarded by the pod's mutex.
 struct Container {
   Container(ContainerId id, PodId pod) : id(std::move(id)), pod(std::move(pod)) {}
@@ -35,9 +42,7 @@ struct Container {
   bool changing = false;  // somebody has the Turn to start, remove or update it
   // When the first of those who wait in StopContainer wants SIGKILL.
   std::optional<Deadline> kill_at;
-  // For usage_nano_cores: the sample before.
-  uint64_t sampled_cpu_ns = 0;
-  int64_t sampled_at_ns = 0;
+  CpuSample cpu_sample;
 
   ContainerState state() const { return static_cast<ContainerState>(record.state()); }
 };
@@ -59,6 +64,7 @@ struct Pod {
   std::shared_ptr<ShimClient> shim;  // null: none yet, not reconnected yet, or gone
   std::map<std::string, std::shared_ptr<Container>> containers;
   std::map<std::string, std::shared_ptr<ExecWait>> execs;
+  CpuSample cpu_sample;
   int users = 0;              // calls at work in it (PodUse): its folders stay
   bool tearing_down = false;  // somebody has the Turn to stop or remove it
   bool connecting = false;    // somebody has the Turn to reconnect its shim

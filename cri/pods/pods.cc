@@ -1,13 +1,27 @@
 #include "cri/pods/pods.h"
 
-namespace catamaran {
+#include "cri/pods/recovery.h"
+#include "cri/pods/teardown.h"
 
-Pods::Pods(PodsOptions options, PodsParts parts, std::string boot_id)
-    : options_(std::move(options)),
+namespace catamaran {
+namespace {
+
+constexpr std::chrono::seconds kJanitorPeriod{5};
+
+}  // namespace
+
+Pods::Pods(Config config, PodsParts parts, std::string boot_id)
+    : config_(std::move(config)),
       parts_(std::move(parts)),
-      records_(options_.run, std::move(boot_id)) {}
+      records_(config_.run, std::move(boot_id)) {}
 
 Pods::~Pods() {
+  {
+    std::lock_guard lock(janitor_mutex_);
+    stopping_ = true;
+  }
+  janitor_wake_.notify_all();
+  if (janitor_.joinable()) janitor_.join();
   background_.Finish();
   for (const auto& pod : table_.Pods()) {
     std::shared_ptr<ShimClient> shim;  // its destructor may wait for a callback that wants the lock
@@ -17,20 +31,30 @@ Pods::~Pods() {
   parts_.shims.reset();
 }
 
-Result<const Handler*> Pods::FindHandler(const std::string& runtime_handler) const {
-  const std::string& name = runtime_handler.empty() ? options_.default_handler : runtime_handler;
-  std::string known;
-  for (const auto& handler : options_.handlers) {
-    if (handler.name == name) return &handler;
-    known += (known.empty() ? "" : ", ") + handler.name;
-  }
+Result<const HandlerConfig*> Pods::FindHandler(const std::string& runtime_handler) const {
+  if (const HandlerConfig* handler = config_.FindHandler(runtime_handler)) return handler;
   return Fail(ErrorCode::kInvalidArgument,
-              "runtime_handler \"{}\" is not configured; there are: {}", name, known);
+              "runtime_handler: \"{}\" is not one of the configured handlers: {}", runtime_handler,
+              config_.HandlerNames());
 }
 
 std::shared_ptr<Pod> Pods::NewPod(const PodId& id) const {
   return std::make_shared<Pod>(id, ShimPaths{records_.PodFolder(id)},
-                               options_.root / "pods" / id.value());
+                               config_.root / "pods" / id.value());
+}
+
+void Pods::StartJanitor() {
+  janitor_ = std::thread([this] { RunJanitor(); });
+}
+
+void Pods::RunJanitor() {
+  std::unique_lock lock(janitor_mutex_);
+  while (!janitor_wake_.wait_for(lock, kJanitorPeriod, [&] { return stopping_; })) {
+    lock.unlock();
+    Sweep(*this);
+    AdoptPods(*this, Deadline::After(kJanitorPeriod));
+    lock.lock();
+  }
 }
 
 }  // namespace catamaran

@@ -1,35 +1,27 @@
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "cri/config/config.h"
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
 #include "cri/pods/background.h"
-#include "cri/pods/handler.h"
 #include "cri/pods/name_table.h"
 #include "cri/pods/pod.h"
 #include "cri/pods/pod_cgroups.h"
 #include "cri/pods/pod_table.h"
 #include "cri/pods/record_store.h"
-#include "cri/pods/translator.h"
 #include "cri/service/call_context.h"
 #include "shim/client/shim_client.h"
 
 namespace catamaran {
-
-struct PodsOptions {
-  HostPath root;                           // pods/<pod id>: writable layers, disks
-  HostPath run;                            // pods/<pod id>: records, and the shim's files
-  std::string cgroup_root = "/catamaran";  // of pods that name no cgroup_parent
-  std::vector<Handler> handlers;
-  std::string default_handler;  // what the empty runtime_handler means
-  // Told what no caller hears of: a pod lost, a left-over swept. From any thread. May be empty.
-  std::function<void(const std::string&)> notice;
-};
 
 // What pods are made with. Everything is thread-safe and outlives the Pods; the shim manager is
 // the Pods' own, because its threads call back into it.
@@ -38,14 +30,15 @@ struct PodsParts {
   ImageStore& images;
   PodNetwork& network;
   PodCgroups& cgroups;
-  const Translator& translator;
+  // Told what no caller hears of: a pod lost, a left-over swept. From any thread. May be empty.
+  std::function<void(const std::string&)> notice;
 };
 
 // The pods and containers of this node: what the functions of operations.h work on. Destroying it
 // leaves all pods running. Thread-safe.
 class Pods {
  public:
-  Pods(PodsOptions options, PodsParts parts, std::string boot_id);
+  Pods(Config config, PodsParts parts, std::string boot_id);
   ~Pods();
   Pods(const Pods&) = delete;
   Pods& operator=(const Pods&) = delete;
@@ -56,35 +49,44 @@ class Pods {
   // the background, its containers UNKNOWN.
   Status Recover(Deadline deadline);
 
-  const PodsOptions& options() const { return options_; }
+  const Config& config() const { return config_; }
   ShimManager& shims() { return *parts_.shims; }
   ImageStore& images() { return parts_.images; }
   PodNetwork& network() { return parts_.network; }
   PodCgroups& cgroups() { return parts_.cgroups; }
-  const Translator& translator() const { return parts_.translator; }
   const RecordStore& records() const { return records_; }
   PodTable& table() { return table_; }
   NameTable& pod_names() { return pod_names_; }
   NameTable& container_names() { return container_names_; }
   Background& background() { return background_; }
   void Notice(const std::string& text) const {
-    if (options_.notice) options_.notice(text);
+    if (parts_.notice) parts_.notice(text);
   }
 
   // kInvalidArgument naming the handlers there are.
-  Result<const Handler*> FindHandler(const std::string& runtime_handler) const;
+  Result<const HandlerConfig*> FindHandler(const std::string& runtime_handler) const;
 
   // An empty object of a new pod with this id: paths only.
   std::shared_ptr<Pod> NewPod(const PodId& id) const;
 
+  // Every few seconds: tries again what could not be undone, and reconnects shims that did not
+  // answer. Begun by Recover.
+  void StartJanitor();
+
  private:
-  const PodsOptions options_;
+  void RunJanitor();
+
+  const Config config_;
   PodsParts parts_;
   const RecordStore records_;
   PodTable table_;
   NameTable pod_names_;
   NameTable container_names_;
   Background background_;
+  std::mutex janitor_mutex_;
+  std::condition_variable janitor_wake_;
+  bool stopping_ = false;  // guarded by janitor_mutex_
+  std::thread janitor_;
 };
 
 }  // namespace catamaran

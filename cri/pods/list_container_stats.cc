@@ -1,0 +1,45 @@
+#include "cri/pods/cri_view.h"
+#include "cri/pods/operations.h"
+#include "cri/pods/parallel.h"
+#include "cri/pods/stats_view.h"
+
+namespace catamaran {
+namespace {
+
+bool Matches(const v1::ContainerStatsFilter& filter, const Container& container) {
+  return container.state() == ContainerState::kRunning &&
+         MatchesId(filter.id(), container.id.value()) &&
+         MatchesId(filter.pod_sandbox_id(), container.pod.value()) &&
+         MatchesLabels(filter.label_selector(), container.record.config().labels());
+}
+
+bool HasMatch(const v1::ContainerStatsFilter& filter, Pod& pod) {
+  std::lock_guard lock(pod.mutex);
+  for (const auto& [id, container] : pod.containers) {
+    if (Matches(filter, *container)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<v1::ListContainerStatsResponse> ListContainerStats(
+    const v1::ListContainerStatsRequest& request, const CallContext& call, Pods& pods) {
+  CallContext bounded = call;
+  bounded.deadline = call.deadline.Earlier(Deadline::After(kStatsLimit));
+  std::mutex mutex;
+  v1::ListContainerStatsResponse response;
+  ForEachInParallel(pods.table().Pods(), [&](const std::shared_ptr<Pod>& pod) {
+    if (!HasMatch(request.filter(), *pod)) return;
+    auto stats = ReadStats(pods, pod, bounded);
+    if (!stats) return;
+    std::scoped_lock locks(pod->mutex, mutex);
+    for (const auto& [id, container] : pod->containers) {
+      if (Matches(request.filter(), *container))
+        *response.add_stats() = ContainerStatsOf(pods, *container, *stats);
+    }
+  });
+  return response;
+}
+
+}  // namespace catamaran

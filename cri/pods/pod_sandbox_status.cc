@@ -1,0 +1,24 @@
+#include "cri/pods/cri_view.h"
+#include "cri/pods/lookup.h"
+#include "cri/pods/operations.h"
+
+namespace catamaran {
+
+Result<v1::PodSandboxStatusResponse> PodSandboxStatus(const v1::PodSandboxStatusRequest& request,
+                                                      const CallContext&, Pods& pods) {
+  ASSIGN_OR_RETURN(auto pod, RequirePod(pods, "pod_sandbox_id", request.pod_sandbox_id()));
+  std::lock_guard lock(pod->mutex);
+  v1::PodSandboxStatusResponse response;
+  *response.mutable_status() = SandboxStatus(pod->record);
+  for (const auto& [id, container] : pod->containers) {
+    if (container->record.published())
+      *response.add_containers_statuses() = ContainerStatusOf(container->record);
+  }
+  response.set_timestamp(NowNanoseconds());
+  if (request.verbose()) {
+    for (auto& [key, value] : SandboxInfo(*pod)) (*response.mutable_info())[key] = value;
+  }
+  return response;
+}
+
+}  // namespace catamaran

@@ -1,0 +1,130 @@
+#include "cri/pods/stats_view.h"
+
+#include "cri/pods/shim_link.h"
+
+namespace catamaran {
+namespace {
+
+namespace v1 = ::runtime::v1;
+
+// A rate over less than this is mostly noise: the last one is given again.
+constexpr int64_t kShortestInterval = 1'000'000'000;
+// cgroup v1 says "no limit" by a number near 2^63.
+constexpr uint64_t kNoLimit = uint64_t{1} << 62;
+
+void Sample(const spec::GroupStats& group, CpuSample* sample) {
+  if (sample->at_ns == 0 || group.cpu().usage_ns() < sample->cpu_ns) {
+    *sample = {group.cpu().usage_ns(), group.timestamp_ns(), {}};
+    return;
+  }
+  const int64_t elapsed = group.timestamp_ns() - sample->at_ns;
+  if (elapsed < kShortestInterval) return;
+  const double used = static_cast<double>(group.cpu().usage_ns() - sample->cpu_ns);
+  const auto rate = static_cast<uint64_t>(used * 1e9 / static_cast<double>(elapsed));
+  *sample = {group.cpu().usage_ns(), group.timestamp_ns(), rate};
+}
+
+void FillCpu(const spec::GroupStats& group, const CpuSample& sample, v1::CpuUsage* cpu) {
+  cpu->set_timestamp(group.timestamp_ns());
+  cpu->mutable_usage_core_nano_seconds()->set_value(group.cpu().usage_ns());
+  if (sample.nano_cores) cpu->mutable_usage_nano_cores()->set_value(*sample.nano_cores);
+}
+
+void FillMemory(const spec::GroupStats& group, v1::MemoryUsage* memory) {
+  const spec::MemoryStats& stats = group.memory();
+  memory->set_timestamp(group.timestamp_ns());
+  memory->mutable_usage_bytes()->set_value(stats.usage_bytes());
+  memory->mutable_working_set_bytes()->set_value(stats.working_set_bytes());
+  memory->mutable_rss_bytes()->set_value(stats.rss_bytes());
+  memory->mutable_page_faults()->set_value(stats.page_faults());
+  memory->mutable_major_page_faults()->set_value(stats.major_page_faults());
+  const uint64_t limit = stats.limit_bytes();
+  if (limit > 0 && limit < kNoLimit) {
+    memory->mutable_available_bytes()->set_value(
+        limit > stats.working_set_bytes() ? limit - stats.working_set_bytes() : 0);
+  }
+}
+
+void FillInterface(const spec::InterfaceStats& stats, v1::NetworkInterfaceUsage* interface) {
+  interface->set_name(stats.name());
+  interface->mutable_rx_bytes()->set_value(stats.rx_bytes());
+  interface->mutable_rx_errors()->set_value(stats.rx_errors());
+  interface->mutable_tx_bytes()->set_value(stats.tx_bytes());
+  interface->mutable_tx_errors()->set_value(stats.tx_errors());
+}
+
+void FillNetwork(const spec::SandboxStats& stats, v1::NetworkUsage* network) {
+  network->set_timestamp(stats.pod().timestamp_ns());
+  for (const spec::InterfaceStats& interface : stats.interfaces()) {
+    if (interface.name() == "lo") continue;
+    FillInterface(interface, network->has_default_interface()
+                                 ? network->add_interfaces()
+                                 : network->mutable_default_interface());
+  }
+}
+
+}  // namespace
+
+Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod,
+                                     const CallContext& call) {
+  {
+    std::lock_guard lock(pod->mutex);
+    if (pod->state() != SandboxState::kReady) return spec::SandboxStats();
+  }
+  ASSIGN_OR_RETURN(const PodInUse in_use, UsePod(pods, pod, call));
+  ASSIGN_OR_RETURN(auto stats, in_use.shim->Stats(call.deadline));
+  std::lock_guard lock(pod->mutex);
+  Sample(stats.pod(), &pod->cpu_sample);
+  for (const spec::ContainerStats& container : stats.containers()) {
+    auto found = pod->containers.find(container.container_id());
+    if (found != pod->containers.end()) Sample(container.group(), &found->second->cpu_sample);
+  }
+  return stats;
+}
+
+v1::ContainerStats ContainerStatsOf(const Pods& pods, Container& container,
+                                    const spec::SandboxStats& stats) {
+  v1::ContainerStats result;
+  const record::ContainerRecord& record = container.record;
+  result.mutable_attributes()->set_id(record.container_id());
+  *result.mutable_attributes()->mutable_metadata() = record.config().metadata();
+  *result.mutable_attributes()->mutable_labels() = record.config().labels();
+  *result.mutable_attributes()->mutable_annotations() = record.config().annotations();
+  for (const spec::ContainerStats& usage : stats.containers()) {
+    if (usage.container_id() != record.container_id()) continue;
+    FillCpu(usage.group(), container.cpu_sample, result.mutable_cpu());
+    FillMemory(usage.group(), result.mutable_memory());
+    result.mutable_swap()->set_timestamp(usage.group().timestamp_ns());
+    result.mutable_swap()->mutable_swap_usage_bytes()->set_value(
+        usage.group().memory().swap_bytes());
+    auto* layer = result.mutable_writable_layer();
+    layer->set_timestamp(usage.group().timestamp_ns());
+    layer->mutable_fs_id()->set_mountpoint((pods.config().root / "images").string());
+    layer->mutable_used_bytes()->set_value(usage.writable_layer().used_bytes());
+    layer->mutable_inodes_used()->set_value(usage.writable_layer().inodes_used());
+  }
+  return result;
+}
+
+v1::PodSandboxStats SandboxStatsOf(const Pods& pods, Pod& pod, const spec::SandboxStats& stats) {
+  v1::PodSandboxStats result;
+  const record::PodRecord& record = pod.record;
+  result.mutable_attributes()->set_id(record.pod_id());
+  *result.mutable_attributes()->mutable_metadata() = record.config().metadata();
+  *result.mutable_attributes()->mutable_labels() = record.config().labels();
+  *result.mutable_attributes()->mutable_annotations() = record.config().annotations();
+  if (!stats.has_pod()) return result;
+  auto* linux = result.mutable_linux();
+  FillCpu(stats.pod(), pod.cpu_sample, linux->mutable_cpu());
+  FillMemory(stats.pod(), linux->mutable_memory());
+  FillNetwork(stats, linux->mutable_network());
+  linux->mutable_process()->set_timestamp(stats.pod().timestamp_ns());
+  linux->mutable_process()->mutable_process_count()->set_value(stats.pod().pids());
+  for (auto& [id, container] : pod.containers) {
+    if (container->state() == ContainerState::kRunning)
+      *linux->add_containers() = ContainerStatsOf(pods, *container, stats);
+  }
+  return result;
+}
+
+}  // namespace catamaran

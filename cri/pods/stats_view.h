@@ -1,0 +1,22 @@
+#pragma once
+
+#include "cri/pods/pods.h"
+
+namespace catamaran {
+
+// One pod's usage as its shim reads it now, with the rates since the last reading. kNotFound never:
+// a pod that is not READY gives empty statistics.
+Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod,
+                                     const CallContext& call);
+
+// As the CRI shows them. Callers hold the pod's mutex. `stats` may lack the container (it does not
+// run): only its attributes are given then.
+::runtime::v1::ContainerStats ContainerStatsOf(const Pods& pods, Container& container,
+                                               const spec::SandboxStats& stats);
+::runtime::v1::PodSandboxStats SandboxStatsOf(const Pods& pods, Pod& pod,
+                                              const spec::SandboxStats& stats);
+
+// How long a list waits for one pod: one that does not answer is left out.
+inline constexpr std::chrono::seconds kStatsLimit{3};
+
+}  // namespace catamaran

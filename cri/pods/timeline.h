@@ -1,0 +1,52 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cri/pods/pod.h"
+
+namespace catamaran {
+
+// How long each step of a start took.
+class Timeline {
+ public:
+  // Runs `step` and notes its time, also where it fails.
+  template <typename Function>
+  auto Step(const std::string& name, Function step) {
+    const Note note(*this, name);
+    return step();
+  }
+
+  template <typename Record>
+  void AppendTo(Record& record) const {
+    for (const auto& step : steps_) *record.add_timeline() = step;
+  }
+
+ private:
+  class Note {
+   public:
+    Note(Timeline& timeline, std::string name)
+        : timeline_(timeline), began_(std::chrono::steady_clock::now()) {
+      step_.set_name(std::move(name));
+      step_.set_started_at_ns(NowNanoseconds());
+    }
+    Note(const Note&) = delete;
+    ~Note() {
+      step_.set_duration_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                std::chrono::steady_clock::now() - began_)
+                                .count());
+      timeline_.steps_.push_back(std::move(step_));
+    }
+
+   private:
+    Timeline& timeline_;
+    const std::chrono::steady_clock::time_point began_;
+    record::TimelineStep step_;
+  };
+
+  std::vector<record::TimelineStep> steps_;
+};
+
+}  // namespace catamaran
