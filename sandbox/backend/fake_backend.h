@@ -3,7 +3,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "sandbox/backend/fake_process.h"
 #include "sandbox/backend/sandbox_backend.h"
 #include "sandbox/kernel/event_loop.h"
 
@@ -26,7 +28,7 @@ namespace catamaran {
 class FakeBackend final : public SandboxBackend {
  public:
   explicit FakeBackend(EventLoop& loop);
-  ~FakeBackend() override;
+  ~FakeBackend() override = default;
 
   void SetEventSink(EventSink sink) override;
   void CreateSandbox(const pod::CreateSandboxRequest& request,
@@ -50,14 +52,13 @@ class FakeBackend final : public SandboxBackend {
   void Resume(Done done) override;
 
  private:
-  class Process;
   struct Container {
-    spec::ContainerSpec spec;
+    std::vector<std::string> args;
     spec::ContainerStatus status;
-    Stdio stdio;
+    Stdio stdio;  // until it is started
   };
-  void Run(const spec::ProcessRef& process, const std::vector<std::string>& args, Stdio stdio);
-  void Exited(const std::string& key, int exit_code, int signal, bool oom);
+  void Run(const spec::ProcessRef& process, std::vector<std::string> args, Stdio stdio);
+  void OnEnd(const spec::ProcessRef& process, FakeProcess::End end);
   void Emit(const pod::Event& event);
 
   EventLoop& loop_;
@@ -66,9 +67,9 @@ class FakeBackend final : public SandboxBackend {
   bool has_sandbox_ = false;
   int next_pid_ = 100;
   std::map<std::string, Container> containers_;
-  std::map<std::string, std::unique_ptr<Process>> processes_;
+  std::map<std::string, std::unique_ptr<FakeProcess>> processes_;  // "container/exec"
+  UniqueFd echo_fd_;
   EventLoop::Watch echo_;
-  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 
 }  // namespace catamaran

@@ -27,7 +27,7 @@ class BackendClient final : public SandboxBackend {
   // Connects the callbacks; on_closed runs once when the peer is gone, after pending calls failed.
   Status Start(UniqueFunction<void(const Error&)> on_closed);
 
-  void Hello(const std::string& build, Completion<pod::HelloResponse> done);
+  void Hello(Completion<pod::HelloResponse> done);
   void ReopenLog(const pod::ReopenLogRequest& request, Done done);
   void Shutdown(Done done);
 

@@ -17,6 +17,7 @@ inline constexpr uint32_t kStreamWindow = 128 << 10;
 // a descriptor and sends what the receiver's credit allows; its sink writes to a descriptor and
 // grants credit for what its reader took, so a slow reader holds up its own stream only and no
 // stream holds more than kStreamWindow bytes. Used by both ends; the ids are the client's choice.
+// The program must not die of SIGPIPE.
 class StdioMux {
  public:
   using Callback = UniqueFunction<void()>;

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/deadline.h"
+#include "sandbox/base/files.h"
+#include "sandbox/protocol/message_channel.h"
+
+namespace catamaran {
+
+// Turns the loop until `condition` holds; fails the test after 30 seconds.
+inline void RunUntil(EventLoop& loop, const std::function<bool()>& condition,
+                     const char* what = "condition") {
+  const Deadline deadline = Deadline::After(std::chrono::seconds(30));
+  while (!condition()) {
+    ASSERT_FALSE(deadline.expired()) << "waited 30 s for " << what;
+    ASSERT_TRUE(loop.RunOnce(std::chrono::milliseconds(50)));
+  }
+}
+
+inline std::pair<UniqueFd, UniqueFd> SocketPair() {
+  int ends[2];
+  EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// A channel with everything that it reported.
+struct Recorder {
+  std::unique_ptr<MessageChannel> channel;
+  std::vector<Message> messages;
+  int sessions = 0;
+  int rooms = 0;
+  std::vector<Error> closed;
+
+  void Start() {
+    MessageChannel::Callbacks callbacks;
+    callbacks.on_message = [this](Message message) { messages.push_back(std::move(message)); };
+    callbacks.on_session = [this] { ++sessions; };
+    callbacks.on_closed = [this](const Error& error) { closed.push_back(error); };
+    callbacks.on_room = [this] { ++rooms; };
+    ASSERT_TRUE(channel->Start(std::move(callbacks)));
+  }
+};
+
+inline Message MakeMessage(MessageType type, std::string body, uint32_t stream = 0) {
+  Message message;
+  message.type = type;
+  message.stream = stream;
+  message.body = std::move(body);
+  return message;
+}
+
+}  // namespace catamaran
