@@ -1,0 +1,114 @@
+#include "cri/translate/capabilities.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "cri/translate/fields.h"
+
+namespace catamaran {
+namespace {
+
+// capabilities(7), without "CAP_".
+constexpr std::array<std::string_view, 41> kNames = {"CHOWN",
+                                                     "DAC_OVERRIDE",
+                                                     "DAC_READ_SEARCH",
+                                                     "FOWNER",
+                                                     "FSETID",
+                                                     "KILL",
+                                                     "SETGID",
+                                                     "SETUID",
+                                                     "SETPCAP",
+                                                     "LINUX_IMMUTABLE",
+                                                     "NET_BIND_SERVICE",
+                                                     "NET_BROADCAST",
+                                                     "NET_ADMIN",
+                                                     "NET_RAW",
+                                                     "IPC_LOCK",
+                                                     "IPC_OWNER",
+                                                     "SYS_MODULE",
+                                                     "SYS_RAWIO",
+                                                     "SYS_CHROOT",
+                                                     "SYS_PTRACE",
+                                                     "SYS_PACCT",
+                                                     "SYS_ADMIN",
+                                                     "SYS_BOOT",
+                                                     "SYS_NICE",
+                                                     "SYS_RESOURCE",
+                                                     "SYS_TIME",
+                                                     "SYS_TTY_CONFIG",
+                                                     "MKNOD",
+                                                     "LEASE",
+                                                     "AUDIT_WRITE",
+                                                     "AUDIT_CONTROL",
+                                                     "SETFCAP",
+                                                     "MAC_OVERRIDE",
+                                                     "MAC_ADMIN",
+                                                     "SYSLOG",
+                                                     "WAKE_ALARM",
+                                                     "BLOCK_SUSPEND",
+                                                     "AUDIT_READ",
+                                                     "PERFMON",
+                                                     "BPF",
+                                                     "CHECKPOINT_RESTORE"};
+
+// What containerd and docker give, which images are built for.
+constexpr std::array<std::string_view, 14> kDefaults = {
+    "CHOWN",   "DAC_OVERRIDE", "FSETID",           "FOWNER",
+    "MKNOD",   "NET_RAW",      "SETGID",           "SETUID",
+    "SETFCAP", "SETPCAP",      "NET_BIND_SERVICE", "SYS_CHROOT",
+    "KILL",    "AUDIT_WRITE"};
+
+std::string Upper(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(toupper(c)); });
+  return name.starts_with("CAP_") ? name.substr(4) : name;
+}
+
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+bool HasAll(const Names& names) {
+  return std::any_of(names.begin(), names.end(),
+                     [](const std::string& name) { return Upper(name) == "ALL"; });
+}
+
+template <typename Function>
+Status ForEach(const Names& names, const std::string& field, Function function) {
+  for (int i = 0; i < names.size(); ++i) {
+    const std::string name = Upper(names[i]);
+    if (name == "ALL") continue;
+    if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
+      return WrongField(fmt::format("{}[{}]", field, i), names[i],
+                        "a capability of capabilities(7), such as NET_ADMIN, or ALL");
+    }
+    function("CAP_" + name);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<spec::Capabilities> TranslateCapabilities(const runtime::v1::Capability& request,
+                                                 const std::string& field) {
+  std::set<std::string> names;
+  const auto add_all = [&names](const auto& list) {
+    for (const std::string_view name : list) names.insert("CAP_" + std::string(name));
+  };
+  add_all(kDefaults);
+  if (HasAll(request.add_capabilities())) add_all(kNames);
+  if (HasAll(request.drop_capabilities())) names.clear();
+  RETURN_IF_ERROR(ForEach(request.add_capabilities(), field + ".add_capabilities",
+                          [&](const std::string& name) { names.insert(name); }));
+  RETURN_IF_ERROR(ForEach(request.drop_capabilities(), field + ".drop_capabilities",
+                          [&](const std::string& name) { names.erase(name); }));
+  spec::Capabilities out;
+  // "All" also means those that a newer kernel has and this table has not.
+  if (names.size() == kNames.size()) {
+    out.set_all(true);
+    return out;
+  }
+  for (const std::string& name : names) out.add_bounding(name);
+  return out;
+}
+
+}  // namespace catamaran
