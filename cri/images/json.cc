@@ -1,0 +1,140 @@
+#include "cri/images/json.h"
+
+namespace catamaran {
+namespace {
+
+constexpr int kMaximumDepth = 64;
+constexpr size_t kMaximumValues = 200'000;
+
+// Counts nesting and values without building anything.
+Status CheckShape(std::string_view text, std::string_view what) {
+  int depth = 0;
+  size_t values = 1;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+      continue;
+    }
+    if (c == '"') in_string = true;
+    if (c == ',' || c == '[' || c == '{') ++values;
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    if (depth > kMaximumDepth)
+      return Fail(ErrorCode::kInvalidArgument, "{}: nested deeper than {}", what, kMaximumDepth);
+    if (values > kMaximumValues)
+      return Fail(ErrorCode::kInvalidArgument, "{}: more than {} values", what, kMaximumValues);
+  }
+  return {};
+}
+
+const nlohmann::json& Null() {
+  static const nlohmann::json kNull;
+  return kNull;
+}
+
+const nlohmann::json& EmptyObject() {
+  static const nlohmann::json kEmpty = nlohmann::json::object();
+  return kEmpty;
+}
+
+}  // namespace
+
+Result<nlohmann::json> ParseJson(std::string_view text, std::string_view what) {
+  RETURN_IF_ERROR(CheckShape(text, what));
+  nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) return Fail(ErrorCode::kInvalidArgument, "{}: is not JSON", what);
+  return value;
+}
+
+Result<std::string> JsonString(const nlohmann::json& value, const std::string& where) {
+  if (!value.is_string()) return Fail(ErrorCode::kInvalidArgument, "{}: is not a string", where);
+  const auto& text = value.get_ref<const std::string&>();
+  if (text.find('\0') != std::string::npos)
+    return Fail(ErrorCode::kInvalidArgument, "{}: holds a NUL byte", where);
+  return text;
+}
+
+Result<JsonObject> JsonObject::From(const nlohmann::json& value, std::string where) {
+  if (!value.is_object()) return Fail(ErrorCode::kInvalidArgument, "{}: is not an object", where);
+  return JsonObject(value, std::move(where));
+}
+
+const nlohmann::json& JsonObject::Field(const char* field) const {
+  const auto found = value_->find(field);
+  return found == value_->end() ? Null() : *found;
+}
+
+tl::unexpected<Error> JsonObject::Wrong(const char* field, const char* expected) const {
+  return Fail(ErrorCode::kInvalidArgument, "{}: field \"{}\" is not {}", where_, field, expected);
+}
+
+bool JsonObject::Has(const char* field) const { return !Field(field).is_null(); }
+
+Result<std::string> JsonObject::String(const char* field) const {
+  const auto& value = Field(field);
+  if (value.is_null()) return std::string();
+  if (!value.is_string()) return Wrong(field, "a string");
+  return JsonString(value, where_ + ": field \"" + field + "\"");
+}
+
+Result<uint64_t> JsonObject::Size(const char* field) const {
+  const auto& value = Field(field);
+  if (value.is_null()) return uint64_t{0};
+  if (!value.is_number_unsigned()) return Wrong(field, "a whole number from 0");
+  return value.get<uint64_t>();
+}
+
+Result<std::vector<std::string>> JsonObject::Strings(const char* field) const {
+  std::vector<std::string> strings;
+  RETURN_IF_ERROR(ForEach(field, [&](const nlohmann::json& element, std::string where) -> Status {
+    ASSIGN_OR_RETURN(auto text, JsonString(element, where));
+    strings.push_back(std::move(text));
+    return {};
+  }));
+  return strings;
+}
+
+Result<std::vector<std::string>> JsonObject::Keys(const char* field) const {
+  ASSIGN_OR_RETURN(const auto object, Object(field));
+  std::vector<std::string> keys;
+  for (const auto& item : object.value_->items()) keys.push_back(item.key());
+  for (const auto& key : keys)
+    if (key.find('\0') != std::string::npos) return Wrong(field, "free of NUL bytes");
+  return keys;
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> JsonObject::StringMap(
+    const char* field) const {
+  ASSIGN_OR_RETURN(const auto keys, Keys(field));
+  ASSIGN_OR_RETURN(const auto object, Object(field));
+  std::vector<std::pair<std::string, std::string>> map;
+  for (const auto& key : keys) {
+    ASSIGN_OR_RETURN(auto text, object.String(key.c_str()));
+    map.emplace_back(key, std::move(text));
+  }
+  return map;
+}
+
+Result<JsonObject> JsonObject::Object(const char* field) const {
+  const auto& value = Field(field);
+  if (value.is_null()) return JsonObject(EmptyObject(), where_);
+  if (!value.is_object()) return Wrong(field, "an object");
+  return JsonObject(value, where_ + "." + field);
+}
+
+Status JsonObject::ForEach(
+    const char* field,
+    const std::function<Status(const nlohmann::json& element, std::string where)>& use) const {
+  const auto& value = Field(field);
+  if (value.is_null()) return {};
+  if (!value.is_array()) return Wrong(field, "a list");
+  size_t index = 0;
+  for (const auto& element : value)
+    RETURN_IF_ERROR(use(element, fmt::format("{}.{}[{}]", where_, field, index++)));
+  return {};
+}
+
+}  // namespace catamaran

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cri/images/archive_images.h"
+#include "cri/images/blob_folder.h"
+#include "cri/images/image_index.h"
+#include "cri/images/image_store.h"
+
+namespace catamaran {
+
+// Turns layers into blobs, each once however many loads ask for it at a time, and keeps blobs
+// that no image refers to yet from being swept. Thread-safe; `mutex` guards the index and is the
+// store's.
+class LayerIntake {
+ public:
+  LayerIntake(std::mutex& mutex, ImageIndex& index, const BlobFolder& folder)
+      : mutex_(mutex), index_(index), folder_(folder) {}
+
+  // Blobs that one load works with. They stay on the disk until it is destroyed; then those that
+  // the index does not name are removed.
+  class Pins {
+   public:
+    explicit Pins(LayerIntake& intake) : intake_(intake) {}
+    Pins(const Pins&) = delete;
+    Pins& operator=(const Pins&) = delete;
+    ~Pins() { intake_.Unpin(diff_ids_); }
+
+   private:
+    friend class LayerIntake;
+    LayerIntake& intake_;
+    std::vector<std::string> diff_ids_;
+  };
+
+  // Makes sure there is a whole blob for each layer, several at once; returns one record each.
+  // The first failure stops the others.
+  Result<std::vector<BlobRecord>> Take(const std::vector<ArchivedLayer>& layers,
+                                       const ImageStore::LoadOptions& options, Pins& pins);
+
+  // Call with the mutex held.
+  std::set<std::string> PinnedLocked() const;
+
+ private:
+  Result<BlobRecord> TakeOne(const ArchivedLayer& layer, const ImageStore::LoadOptions& options,
+                             Pins& pins, const std::atomic<bool>& cancelled);
+  Result<BlobRecord> VerifyOrConvert(const ArchivedLayer& layer,
+                                     const std::optional<BlobRecord>& known,
+                                     const ImageStore::LoadOptions& options,
+                                     const std::atomic<bool>& cancelled);
+  Result<BlobRecord> Convert(const ArchivedLayer& layer, const ImageStore::LoadOptions& options,
+                             const std::atomic<bool>& cancelled);
+  void Unpin(const std::vector<std::string>& diff_ids);
+
+  std::mutex& mutex_;
+  ImageIndex& index_;
+  const BlobFolder& folder_;
+  std::condition_variable changed_;
+  std::set<std::string> in_flight_;          // being verified or converted by some thread
+  std::map<std::string, BlobRecord> ready_;  // whole on the disk, pinned
+  std::map<std::string, int> pins_;          // loads that need the blob
+};
+
+}  // namespace catamaran

@@ -1,0 +1,263 @@
+#include "cri/images/local_image_store.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <set>
+
+#include "cri/images/merged_disk.h"
+#include "cri/images/reference.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+// A layer that comes twice: everything of the lower one is covered by the same entries of the
+// upper, and overlayfs refuses the same folder twice.
+std::vector<std::string> WithoutRepeats(const std::vector<std::string>& diff_ids) {
+  std::vector<std::string> kept;
+  std::set<std::string> seen;
+  for (auto layer = diff_ids.rbegin(); layer != diff_ids.rend(); ++layer)
+    if (seen.insert(*layer).second) kept.push_back(*layer);
+  std::reverse(kept.begin(), kept.end());
+  return kept;
+}
+
+std::vector<ArchivedLayer> DistinctLayers(const std::vector<ArchivedImage>& images) {
+  std::vector<ArchivedLayer> layers;
+  std::set<std::string> seen;
+  for (const auto& image : images)
+    for (const auto& layer : image.layers)
+      if (seen.insert(layer.diff_id).second) layers.push_back(layer);
+  return layers;
+}
+
+bool IsIdPrefix(const std::string& text) {
+  constexpr size_t kShortest = 12;  // what `docker images` and crictl print
+  return text.size() >= kShortest && text.size() < 64 &&
+         text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ImageStore>> ImageStore::Open(const HostPath& root) {
+  ASSIGN_OR_RETURN(auto store, LocalImageStore::Open(root));
+  return std::unique_ptr<ImageStore>(std::move(store));
+}
+
+Result<std::unique_ptr<LocalImageStore>> LocalImageStore::Open(const HostPath& root) {
+  RETURN_IF_ERROR(MakeDirectories(root.value()));
+  ASSIGN_OR_RETURN(auto lock, OpenFile((root / "lock").value(), O_RDWR | O_CREAT, 0600));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK)
+      return Fail(ErrorCode::kFailedPrecondition, "another process uses the image store {}",
+                  root.string());
+    return FailWithErrno("lock the image store {}", root.string());
+  }
+  ASSIGN_OR_RETURN(auto folder, BlobFolder::Open(root));
+  ASSIGN_OR_RETURN(auto index, ImageIndex::Open((root / "index.db").string()));
+  std::unique_ptr<LocalImageStore> store(
+      new LocalImageStore(std::move(lock), std::move(folder), std::move(index)));
+  RETURN_IF_ERROR(store->Recover());
+  return store;
+}
+
+Status LocalImageStore::Recover() {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto recorded, index_.Blobs());
+  for (const auto& [diff_id, blob] : recorded)
+    if (!HasSize(folder_.BlobPath(diff_id), blob.size_bytes))
+      RETURN_IF_ERROR(index_.ForgetDamagedBlob(diff_id));
+  RETURN_IF_ERROR(SweepLocked());
+  ASSIGN_OR_RETURN(const auto blobs, index_.Blobs());
+  ASSIGN_OR_RETURN(const auto merged, index_.Merged());
+  std::set<std::string> diff_ids;
+  std::set<std::string> image_ids;
+  for (const auto& [diff_id, blob] : blobs) diff_ids.insert(diff_id);
+  for (const auto& [image_id, size] : merged) image_ids.insert(image_id);
+  return folder_.KeepOnly(diff_ids, image_ids);
+}
+
+Status LocalImageStore::SweepLocked() {
+  ASSIGN_OR_RETURN(const auto blobs, index_.ForgetUnusedBlobs(intake_.PinnedLocked()));
+  for (const auto& diff_id : blobs) RETURN_IF_ERROR(folder_.RemoveBlob(diff_id));
+  ASSIGN_OR_RETURN(const auto merged, index_.ForgetUnusedMerged());
+  for (const auto& image_id : merged) RETURN_IF_ERROR(folder_.RemoveMerged(image_id));
+  return {};
+}
+
+Result<std::vector<Image>> LocalImageStore::Load(const HostPath& source,
+                                                 const LoadOptions& options) {
+  ASSIGN_OR_RETURN(auto scratch, folder_.CreateTemporary("archive"));
+  ASSIGN_OR_RETURN(const auto archive,
+                   OpenImageArchive(source, std::move(scratch).Anonymous(), options.deadline));
+  ASSIGN_OR_RETURN(auto archived, ReadArchivedImages(*archive, options.reference));
+  LayerIntake::Pins pins(intake_);
+  ASSIGN_OR_RETURN(const auto blobs, intake_.Take(DistinctLayers(archived), options, pins));
+
+  const std::lock_guard lock(mutex_);
+  std::vector<ImageRecord> records;
+  for (auto& image : archived)
+    records.push_back({image.id, std::move(image.config_text), false, image.config.diff_ids,
+                       image.repo_tags, image.repo_digests});
+  RETURN_IF_ERROR(index_.Put(records, blobs));
+  std::vector<Image> images;
+  for (const auto& record : records) {
+    ASSIGN_OR_RETURN(const auto stored, index_.Get(record.id));
+    ASSIGN_OR_RETURN(auto image, DescribeLocked(stored ? *stored : record));
+    images.push_back(std::move(image));
+  }
+  return images;
+}
+
+Result<Image> LocalImageStore::DescribeLocked(const ImageRecord& record) {
+  Image image;
+  ASSIGN_OR_RETURN(auto parsed, ParseImageConfig(record.config_text));
+  image.id = record.id;
+  image.repo_tags = record.repo_tags;
+  image.repo_digests = record.repo_digests;
+  image.pinned = record.pinned;
+  image.config = std::move(parsed.config);
+  image.diff_ids = record.diff_ids;
+  image.size_bytes = record.config_text.size();
+  for (const auto& diff_id : WithoutRepeats(record.diff_ids)) {
+    ASSIGN_OR_RETURN(const auto blob, index_.Blob(diff_id));
+    if (blob) image.size_bytes += blob->size_bytes;
+  }
+  return image;
+}
+
+Result<std::vector<Image>> LocalImageStore::List() {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto records, index_.Images());
+  std::vector<Image> images;
+  for (const auto& record : records) {
+    ASSIGN_OR_RETURN(auto image, DescribeLocked(record));
+    images.push_back(std::move(image));
+  }
+  return images;
+}
+
+Result<std::optional<std::string>> LocalImageStore::ResolveLocked(const std::string& reference) {
+  if (const auto id = ParseImageId(reference)) {
+    ASSIGN_OR_RETURN(const auto image, index_.Get(*id));
+    return image ? id : std::nullopt;
+  }
+  ASSIGN_OR_RETURN(const auto parsed, ParseImageReference(reference));
+  ASSIGN_OR_RETURN(const auto named, index_.IdOfName(parsed.ToString()));
+  if (named || !IsIdPrefix(reference)) return named;
+  ASSIGN_OR_RETURN(const auto ids, index_.IdsStartingWith("sha256:" + reference));
+  return ids.size() == 1 ? std::optional(ids[0]) : std::nullopt;
+}
+
+Result<std::optional<Image>> LocalImageStore::Find(const std::string& reference) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto id, ResolveLocked(reference));
+  if (!id) return std::nullopt;
+  ASSIGN_OR_RETURN(const auto record, index_.Get(*id));
+  if (!record) return std::nullopt;
+  ASSIGN_OR_RETURN(auto image, DescribeLocked(*record));
+  return std::optional(std::move(image));
+}
+
+Status LocalImageStore::Remove(const std::string& reference) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto id, ResolveLocked(reference));
+  if (!id) return {};
+  RETURN_IF_ERROR(index_.Remove(*id));
+  return SweepLocked();
+}
+
+Result<std::vector<std::string>> LocalImageStore::TakeLeaseLocked(const std::string& image_id,
+                                                                  const std::string& holder,
+                                                                  bool& added) {
+  ASSIGN_OR_RETURN(auto leased, index_.LeasedLayers(holder, image_id));
+  added = leased.empty();
+  if (!added) return leased;
+  ASSIGN_OR_RETURN(const auto image, index_.Get(image_id));
+  if (!image) return Fail(ErrorCode::kNotFound, "there is no image {}", image_id);
+  leased = WithoutRepeats(image->diff_ids);
+  RETURN_IF_ERROR(index_.AddLease(holder, image_id, leased));
+  return leased;
+}
+
+Status LocalImageStore::FillLayersLocked(const std::vector<std::string>& diff_ids,
+                                         spec::RootfsSpec& rootfs) {
+  for (const auto& diff_id : diff_ids) {
+    ASSIGN_OR_RETURN(const auto blob, index_.Blob(diff_id));
+    if (!blob) return Fail(ErrorCode::kDataLoss, "the blob of layer {} is gone", diff_id);
+    auto* layer = rootfs.add_layers();
+    layer->set_blob(folder_.BlobPath(diff_id).string());
+    layer->set_size_bytes(blob->size_bytes);
+  }
+  return {};
+}
+
+Result<spec::RootfsSpec> LocalImageStore::Lease(const std::string& image_id,
+                                                const std::string& holder, RootfsKind kind) {
+  const auto id = ParseImageId(image_id);
+  if (!id || holder.empty())
+    return Fail(ErrorCode::kInvalidArgument,
+                "lease of image \"{}\" for \"{}\": expected an image "
+                "id and a holder",
+                image_id, holder);
+  spec::RootfsSpec rootfs;
+  bool added = false;
+  Status filled;
+  {
+    const std::lock_guard lock(mutex_);
+    ASSIGN_OR_RETURN(const auto diff_ids, TakeLeaseLocked(*id, holder, added));
+    filled = FillLayersLocked(diff_ids, rootfs);
+  }
+  if (filled && kind == RootfsKind::kMergedDisk) filled = FillMerged(*id, rootfs);
+  if (filled) return rootfs;
+  if (added) {
+    const std::lock_guard lock(mutex_);
+    if (index_.DropLease(holder, *id)) (void)SweepLocked();
+  }
+  return tl::unexpected(std::move(filled).error());
+}
+
+Status LocalImageStore::FillMerged(const std::string& image_id, spec::RootfsSpec& rootfs) {
+  const std::lock_guard merging(merging_);
+  uint64_t size = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    ASSIGN_OR_RETURN(const auto merged, index_.Merged());
+    if (const auto found = merged.find(image_id); found != merged.end()) size = found->second;
+  }
+  const HostPath path = folder_.MergedPath(image_id);
+  if (size == 0 || !HasSize(path, size)) {
+    std::vector<LayerFile> layers;
+    for (const auto& layer : rootfs.layers())
+      layers.push_back({HostPath(layer.blob()), layer.size_bytes()});
+    ASSIGN_OR_RETURN(auto file, folder_.CreateTemporary("merged"));
+    ASSIGN_OR_RETURN(size, WriteMergedMetadata(file.fd(), layers, image_id));
+    RETURN_IF_ERROR(file.MoveTo(path.value()));
+    const std::lock_guard lock(mutex_);
+    RETURN_IF_ERROR(index_.PutMerged(image_id, size));
+  }
+  rootfs.set_merged_metadata(path.string());
+  rootfs.set_merged_metadata_bytes(size);
+  return {};
+}
+
+Status LocalImageStore::DropLease(const std::string& holder) {
+  const std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(index_.DropLeases(holder));
+  return SweepLocked();
+}
+
+Status LocalImageStore::DropLeasesExcept(const std::vector<std::string>& holders) {
+  const std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(index_.DropLeasesExcept(holders));
+  return SweepLocked();
+}
+
+Result<ImageStore::Usage> LocalImageStore::DiskUsage() {
+  ASSIGN_OR_RETURN(const auto measured, folder_.Measure());
+  return Usage{folder_.root(), measured.used_bytes, measured.inodes};
+}
+
+}  // namespace catamaran
