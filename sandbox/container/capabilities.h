@@ -33,7 +33,8 @@ Result<int> LastCapability();
 // What this process could give to a child at most: its bounding set.
 Result<CapabilitySet> OwnBoundingSet();
 
-// The fourteen that a container has unless the request says otherwise: those of containerd and docker.
+// The fourteen that a container has unless the request says otherwise: those of containerd and
+// docker.
 CapabilitySet DefaultCapabilities();
 
 // The set a process gets: `all` is `available`, names are resolved; nothing beyond `available` is

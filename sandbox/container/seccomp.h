@@ -35,8 +35,8 @@ Status InstallSeccomp(const SeccompProgram& program);
 // RuntimeDefault: docker's and containerd's default profile.
 Result<SeccompProgram> CompileDefaultProfile(CapabilitySet capabilities);
 // Localhost: a profile in the format of the OCI runtime specification ("linux.seccomp") or of
-// docker's (archMap, includes and excludes). Unknown system call names are skipped; a profile that asks for a
-// notification listener is kInvalidArgument.
+// docker's (archMap, includes and excludes). Unknown system call names are skipped; a profile that
+// asks for a notification listener is kInvalidArgument.
 Result<SeccompProgram> CompileJsonProfile(const std::string& json, CapabilitySet capabilities);
 
 }  // namespace catamaran

@@ -1,0 +1,162 @@
+#include "sandbox/container/capabilities.h"
+
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+// By number (linux/capability.h).
+constexpr std::array<std::string_view, 41> kNames = {"CHOWN",
+                                                     "DAC_OVERRIDE",
+                                                     "DAC_READ_SEARCH",
+                                                     "FOWNER",
+                                                     "FSETID",
+                                                     "KILL",
+                                                     "SETGID",
+                                                     "SETUID",
+                                                     "SETPCAP",
+                                                     "LINUX_IMMUTABLE",
+                                                     "NET_BIND_SERVICE",
+                                                     "NET_BROADCAST",
+                                                     "NET_ADMIN",
+                                                     "NET_RAW",
+                                                     "IPC_LOCK",
+                                                     "IPC_OWNER",
+                                                     "SYS_MODULE",
+                                                     "SYS_RAWIO",
+                                                     "SYS_CHROOT",
+                                                     "SYS_PTRACE",
+                                                     "SYS_PACCT",
+                                                     "SYS_ADMIN",
+                                                     "SYS_BOOT",
+                                                     "SYS_NICE",
+                                                     "SYS_RESOURCE",
+                                                     "SYS_TIME",
+                                                     "SYS_TTY_CONFIG",
+                                                     "MKNOD",
+                                                     "LEASE",
+                                                     "AUDIT_WRITE",
+                                                     "AUDIT_CONTROL",
+                                                     "SETFCAP",
+                                                     "MAC_OVERRIDE",
+                                                     "MAC_ADMIN",
+                                                     "SYSLOG",
+                                                     "WAKE_ALARM",
+                                                     "BLOCK_SUSPEND",
+                                                     "AUDIT_READ",
+                                                     "PERFMON",
+                                                     "BPF",
+                                                     "CHECKPOINT_RESTORE"};
+static_assert(kNames[CAP_CHECKPOINT_RESTORE] == "CHECKPOINT_RESTORE");
+static_assert(kNames[CAP_SYS_ADMIN] == "SYS_ADMIN");
+
+constexpr int kMostCapabilities = 64;
+constexpr std::string_view kPrefix = "CAP_";
+
+}  // namespace
+
+Result<int> CapabilityNumber(std::string_view name) {
+  std::string upper(name);
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  std::string_view word = upper;
+  if (word.starts_with(kPrefix)) word.remove_prefix(kPrefix.size());
+  const auto found = std::find(kNames.begin(), kNames.end(), word);
+  if (found == kNames.end())
+    return Fail(ErrorCode::kInvalidArgument,
+                "capability \"{}\": unknown; must be a name of capabilities(7) such as NET_RAW",
+                name);
+  return static_cast<int>(found - kNames.begin());
+}
+
+std::string CapabilityName(int number) {
+  if (number >= 0 && number < static_cast<int>(kNames.size()))
+    return std::string(kPrefix) + std::string(kNames[number]);
+  return fmt::format("{}{}", kPrefix, number);
+}
+
+std::vector<std::string> CapabilityNames(CapabilitySet set) {
+  std::vector<std::string> names;
+  for (int number = 0; number < kMostCapabilities; ++number)
+    if (set.Has(number)) names.push_back(CapabilityName(number));
+  return names;
+}
+
+Result<int> LastCapability() {
+  ASSIGN_OR_RETURN(const auto text, ReadFile("/proc/sys/kernel/cap_last_cap", 16));
+  int number = -1;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  if (number < 0 || number >= kMostCapabilities)
+    return Fail(ErrorCode::kInternal, "cap_last_cap holds {}", text);
+  return number;
+}
+
+Result<CapabilitySet> OwnBoundingSet() {
+  ASSIGN_OR_RETURN(const int last, LastCapability());
+  CapabilitySet set;
+  for (int number = 0; number <= last; ++number)
+    if (prctl(PR_CAPBSET_READ, number) == 1) set.Add(number);
+  return set;
+}
+
+CapabilitySet DefaultCapabilities() {
+  CapabilitySet set;
+  for (const int number : {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FSETID, CAP_FOWNER, CAP_MKNOD,
+                           CAP_NET_RAW, CAP_SETGID, CAP_SETUID, CAP_SETFCAP, CAP_SETPCAP,
+                           CAP_NET_BIND_SERVICE, CAP_SYS_CHROOT, CAP_KILL, CAP_AUDIT_WRITE})
+    set.Add(number);
+  return set;
+}
+
+Result<CapabilitySet> ResolveCapabilities(const spec::Capabilities& capabilities,
+                                          CapabilitySet available) {
+  if (capabilities.all()) return available;
+  CapabilitySet wanted;
+  for (const auto& name : capabilities.bounding()) {
+    ASSIGN_OR_RETURN(const int number, CapabilityNumber(name));
+    wanted.Add(number);
+  }
+  return wanted & available;
+}
+
+Status DropBoundingSet(CapabilitySet keep) {
+  for (int number = 0; number < kMostCapabilities; ++number) {
+    if (keep.Has(number)) continue;
+    const int present = prctl(PR_CAPBSET_READ, number);
+    if (present < 0) break;  // EINVAL: beyond the last one
+    if (present == 1 && prctl(PR_CAPBSET_DROP, number) != 0)
+      return FailWithErrno("drop {} from the bounding set", CapabilityName(number));
+  }
+  return {};
+}
+
+Status KeepCapabilitiesOverSetuid() {
+  if (prctl(PR_SET_KEEPCAPS, 1) != 0) return FailWithErrno("keep capabilities");
+  return {};
+}
+
+Status ApplyCapabilities(CapabilitySet set) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+  for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; ++half) {
+    data[half].effective = static_cast<uint32_t>(set.bits >> (32 * half));
+    data[half].permitted = data[half].effective;
+  }
+  if (syscall(SYS_capset, &header, data) != 0) return FailWithErrno("set capabilities");
+  if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
+    return FailWithErrno("clear ambient capabilities");
+  if (prctl(PR_SET_KEEPCAPS, 0) != 0) return FailWithErrno("end keeping capabilities");
+  return {};
+}
+
+}  // namespace catamaran
