@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "cri/config/config.h"
+#include "cri/image_commands.h"
 #include "cri/serve.h"
 #include "sandbox/base/files.h"
 
@@ -52,6 +53,29 @@ Status RunConfigCheck(const Flags& flags) {
   return {};
 }
 
+Status RunImageLoad(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  return ImageLoadCommand(config, flags.source, flags.reference);
+}
+
+Status RunImageList(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  return ImageListCommand(config);
+}
+
+void AddImageCommands(CLI::App* app, Flags* flags, Status* outcome) {
+  CLI::App* image = app->add_subcommand("image", "The images on this node");
+  image->require_subcommand(1);
+  CLI::App* load = image->add_subcommand("load", "Load an OCI layout or a docker archive");
+  load->add_option("source", flags->source, "Folder or archive")->required();
+  load->add_option("--name", flags->reference, "Tag it so, instead of by its own names");
+  AddConfigFlags(load, flags);
+  load->callback([=] { *outcome = RunImageLoad(*flags); });
+  CLI::App* list = image->add_subcommand("list", "List the images");
+  AddConfigFlags(list, flags);
+  list->callback([=] { *outcome = RunImageList(*flags); });
+}
+
 int ExitCode(const Status& status) {
   if (status) return 0;
   fmt::print(stderr, "catamaran: {}\n", status.error().message);
@@ -69,6 +93,8 @@ int Main(int argc, char** argv) {
   AddConfigFlags(serve, &flags);
   serve->add_option("--ready-fd", flags.ready_fd, "Descriptor to tell when the daemon serves");
   serve->callback([&] { outcome = RunServe(flags); });
+
+  AddImageCommands(&app, &flags, &outcome);
 
   CLI::App* config = app.add_subcommand("config", "The configuration file");
   config->require_subcommand(1);

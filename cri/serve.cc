@@ -15,6 +15,8 @@
 namespace catamaran {
 namespace {
 
+// `catamaran image load` may be at work on the root folder.
+constexpr auto kLockPatience = std::chrono::seconds(60);
 // Calls in flight get this long when the daemon is told to end.
 constexpr auto kShutdownPatience = std::chrono::seconds(5);
 
@@ -51,11 +53,14 @@ Status Serve(const Config& config, int ready_fd) {
   SetLogLevel(config.log_level);
   RETURN_IF_ERROR(MakeDirectories(config.run.value(), 0700));
   RETURN_IF_ERROR(MakeDirectories(config.root.value(), 0700));
-  ASSIGN_OR_RETURN(const DirectoryLock run_lock, DirectoryLock::Take(config.run, config.listen));
-  ASSIGN_OR_RETURN(const DirectoryLock root_lock, DirectoryLock::Take(config.root, config.listen));
+  ASSIGN_OR_RETURN(const DirectoryLock run_lock,
+                   DirectoryLock::Take(config.run, config.listen, Deadline::After(kLockPatience)));
+  ASSIGN_OR_RETURN(const DirectoryLock root_lock,
+                   DirectoryLock::Take(config.root, config.listen, Deadline::After(kLockPatience)));
   ASSIGN_OR_RETURN(const HostPath socket, SocketPathOf(config.listen));
+  ASSIGN_OR_RETURN(const auto images, ImageStore::Open(config.root / "images"));
   const std::unique_ptr<PodNetwork> network = MakeNetwork(config);
-  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *network}));
+  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *images, *network}));
   Log(LogLevel::kInfo, "serving",
       {{"listen", config.listen},
        {"root", config.root.string()},

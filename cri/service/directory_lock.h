@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
 #include "sandbox/base/unique_fd.h"
@@ -13,8 +14,10 @@ namespace catamaran {
 // on), so that others can turn to the holder.
 class DirectoryLock {
  public:
-  // kFailedPrecondition naming the holder where somebody has it. Does not wait.
-  static Result<DirectoryLock> Take(const HostPath& directory, const std::string& note);
+  // kFailedPrecondition naming the holder where somebody has it. A daemon (whose note is an
+  // address) has it for good and is not waited for; others are, until the deadline.
+  static Result<DirectoryLock> Take(const HostPath& directory, const std::string& note,
+                                    Deadline deadline);
   // What the holder wrote; empty where it has not yet, or nobody ever held it.
   static Result<std::string> Holder(const HostPath& directory);
 

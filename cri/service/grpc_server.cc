@@ -4,6 +4,8 @@
 #include <grpcpp/resource_quota.h>
 #include <sys/stat.h>
 
+#include <mutex>
+
 #include "cri/api/runtime.grpc.pb.h"
 #include "cri/service/control.grpc.pb.h"
 #include "cri/service/log.h"
@@ -177,17 +179,57 @@ class RuntimeService final : public v1::RuntimeService::Service {
 
 class ImageService final : public v1::ImageService::Service {
  public:
-  CATAMARAN_POD_RPC(ListImages)
-  CATAMARAN_POD_RPC(ImageStatus)
-  CATAMARAN_POD_RPC(RemoveImage)
-  CATAMARAN_POD_RPC(ImageFsInfo)
+  explicit ImageService(const ServerParts& parts) : parts_(parts) {}
+
+  CATAMARAN_RPC(ListImages, ListImages, Patience::kDefault, ListImages, parts_.images)
+  CATAMARAN_RPC(ImageStatus, ImageStatus, Patience::kDefault, ImageStatus, parts_.images)
+  CATAMARAN_RPC(RemoveImage, RemoveImage, Patience::kDefault, RemoveImage, parts_.images)
+  CATAMARAN_RPC(ImageFsInfo, ImageFsInfo, Patience::kDefault, ImageFsInfo, parts_.images)
   CATAMARAN_UNIMPLEMENTED(PullImage, PullImageRequest, PullImageResponse)
   CATAMARAN_UNIMPLEMENTED_STREAM(StreamImages, StreamImagesRequest, StreamImagesResponse)
+
+ private:
+  const ServerParts parts_;
+};
+
+class ControlService final : public control::Control::Service {
+ public:
+  explicit ControlService(const ServerParts& parts) : parts_(parts) {}
+
+  grpc::Status LoadImage(grpc::ServerContext* context, const control::LoadImageRequest* request,
+                         grpc::ServerWriter<control::LoadImageResponse>* writer) override {
+    std::mutex mutex;  // progress comes from several threads
+    ImageStore::LoadOptions options{request->reference(), {}, Deadline::Never()};
+    options.progress = [&](const ImageStore::Progress& progress) {
+      control::LoadImageResponse response;
+      response.mutable_progress()->set_layer(progress.layer);
+      response.mutable_progress()->set_done_bytes(progress.done_bytes);
+      response.mutable_progress()->set_total_bytes(progress.total_bytes);
+      response.mutable_progress()->set_finished(progress.finished);
+      std::lock_guard lock(mutex);
+      if (!context->IsCancelled()) writer->Write(response);
+    };
+    auto images = parts_.images.Load(HostPath(request->source()), options);
+    Log(images ? LogLevel::kInfo : LogLevel::kWarn, "LoadImage",
+        {{"source", request->source()}, {"error", images ? "" : images.error().message}});
+    if (!images) return ToGrpcStatus(images.error());
+    for (const Image& image : *images) {
+      control::LoadImageResponse response;
+      response.mutable_loaded()->set_id(image.id);
+      for (const auto& tag : image.repo_tags) response.mutable_loaded()->add_repo_tags(tag);
+      response.mutable_loaded()->set_size_bytes(image.size_bytes);
+      writer->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  const ServerParts parts_;
 };
 
 class Server final : public GrpcServer {
  public:
-  explicit Server(const ServerParts& parts) : runtime_(parts) {}
+  explicit Server(const ServerParts& parts) : runtime_(parts), images_(parts), control_(parts) {}
 
   ::catamaran::Status Listen(const HostPath& socket) {
     grpc::ServerBuilder builder;
@@ -202,6 +244,7 @@ class Server final : public GrpcServer {
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 4);
     builder.RegisterService(&runtime_);
     builder.RegisterService(&images_);
+    builder.RegisterService(&control_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return Fail(ErrorCode::kInternal, "listen on {}", socket.string());
     if (chmod(socket.c_str(), 0600) != 0) return FailWithErrno("chmod {}", socket.string());
@@ -216,6 +259,7 @@ class Server final : public GrpcServer {
  private:
   RuntimeService runtime_;
   ImageService images_;
+  ControlService control_;
   std::unique_ptr<grpc::Server> server_;  // last: it ends before the services
 };
 

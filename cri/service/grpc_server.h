@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cri/config/config.h"
+#include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
@@ -13,6 +14,7 @@ namespace catamaran {
 // What the calls work on. All outlive the server.
 struct ServerParts {
   const Config& config;
+  ImageStore& images;
   PodNetwork& network;
 };
 
