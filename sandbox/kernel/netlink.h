@@ -94,7 +94,15 @@ class Netlink {
   explicit Netlink(UniqueFd fd) : fd_(std::move(fd)) {}
   Result<std::vector<std::string>> Transact(std::string request);
   Result<int> IndexOf(const std::string& name);
-  Status ChangeLink(const std::string& name, uint32_t flags, uint32_t mask, std::string attributes);
+  struct LinkChange {
+    uint32_t flags = 0, mask = 0;
+    std::string new_name, mac;  // mac: six bytes
+    uint32_t mtu = 0;
+    int namespace_fd = -1;
+  };
+  Status ChangeLink(const std::string& name, const LinkChange& change);
+  Status ChangeAddress(uint16_t type, uint16_t flags, const std::string& link,
+                       const std::string& address);
   Status ChangeRoute(uint16_t type, uint16_t flags, const Route& route);
   Status RedirectIngress(int from, int to);
 
