@@ -140,6 +140,11 @@ class Converter {
     RETURN_IF_ERROR(ReadOwner(entry, shown, inode));
     inode.mtime = archive_entry_mtime(entry);
     inode.mtime_nsec = static_cast<uint32_t>(archive_entry_mtime_nsec(entry)) % 1'000'000'000;
+    // libarchive reads -1.5 as -1 s and 500000000 ns; the time is -2 s and 500000000 ns.
+    if (inode.mtime < 0 && inode.mtime_nsec != 0) {
+      --inode.mtime;
+      inode.mtime_nsec = 1'000'000'000 - inode.mtime_nsec;
+    }
     archive_entry_xattr_reset(entry);
     const char* name = nullptr;
     const void* value = nullptr;
