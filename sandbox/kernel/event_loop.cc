@@ -35,7 +35,8 @@ void EventLoop::Watch::Cancel() {
 }
 
 Status EventLoop::Watch::SetEvents(uint32_t events) {
-  auto found = loop_ == nullptr ? decltype(loop_->entries_)::iterator() : loop_->entries_.find(key_);
+  auto found =
+      loop_ == nullptr ? decltype(loop_->entries_)::iterator() : loop_->entries_.find(key_);
   if (loop_ == nullptr || found == loop_->entries_.end())
     return Fail(ErrorCode::kFailedPrecondition, "the watch was cancelled");
   epoll_event event{};
@@ -136,12 +137,13 @@ Status EventLoop::RunOnce(std::chrono::milliseconds timeout) {
       epoll_wait(epoll_.get(), events, std::size(events), static_cast<int>(timeout.count()));
   if (count < 0 && errno != EINTR) return FailWithErrno("epoll_wait");
   for (int i = 0; i < count; ++i) {
-    if (events[i].data.u64 == kWakeKey) {
+    const uint64_t key = events[i].data.u64;  // a copy: the kernel's struct is packed
+    if (key == kWakeKey) {
       uint64_t value;
       [[maybe_unused]] auto drained = read(wake_.get(), &value, sizeof value);
       continue;
     }
-    const auto found = entries_.find(events[i].data.u64);
+    const auto found = entries_.find(key);
     if (found == entries_.end()) continue;  // cancelled by an earlier callback of this round
     const std::shared_ptr<Entry> entry = found->second;
     entry->callback(events[i].events);

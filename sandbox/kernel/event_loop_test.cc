@@ -56,10 +56,12 @@ TEST(EventLoop, TimersRunOnceAndPostedWorkRunsInOrder) {
   });
   poster.join();
   ASSERT_TRUE(loop->RunOnce(milliseconds(0)));
-  auto timer = loop->RunAfter(milliseconds(5), [&] {
-                     order += "t";
-                     loop->Stop();
-                   }).value();
+  auto timer = loop->RunAfter(milliseconds(5),
+                              [&] {
+                                order += "t";
+                                loop->Stop();
+                              })
+                   .value();
   ASSERT_TRUE(loop->Run());
   EXPECT_EQ(order, "abt");
 }
