@@ -55,7 +55,10 @@ Status RunConfigCheck(const Flags& flags) {
 
 Status RunImageLoad(const Flags& flags) {
   ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
-  return ImageLoadCommand(config, flags.source, flags.reference);
+  auto loaded = ImageLoadCommand(config, flags.source, flags.reference);
+  if (!loaded)
+    return tl::unexpected<Error>(std::move(loaded).error().While("load " + flags.source));
+  return {};
 }
 
 Status RunImageList(const Flags& flags) {
