@@ -10,6 +10,12 @@ class MachineCgroups final : public PodCgroups {
  public:
   explicit MachineCgroups(std::shared_ptr<const CgroupTree> tree) : tree_(std::move(tree)) {}
 
+  Status Make(const std::string& path) override {
+    RETURN_IF_ERROR(tree_->Create(path));
+    AbortStep();
+    return {};
+  }
+
   Status Kill(const std::string& path, Deadline deadline) override {
     auto group = tree_->OpenGroup(path);
     if (!group) return AbsentIsFine(std::move(group).error());

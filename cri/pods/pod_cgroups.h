@@ -9,12 +9,15 @@
 
 namespace catamaran {
 
-// What the daemon does to the cgroups of pods: it makes none (shims and the engine do), it ends
-// and removes them. Paths are absolute below each hierarchy's root. Thread-safe; all three block.
+// What the daemon does to cgroups: it makes the one that all its pods are below, and ends and
+// removes those of pods, which shims and the engine make. Paths are absolute below each
+// hierarchy's root. Thread-safe; all block.
 class PodCgroups {
  public:
   virtual ~PodCgroups() = default;
 
+  // Makes the group, and what is missing above it, where it is not there yet.
+  virtual Status Make(const std::string& path) = 0;
   // Kills every process in the group and below and waits until none is left. Absent is fine.
   virtual Status Kill(const std::string& path, Deadline deadline) = 0;
   // Removes the group, which holds no process, and those below it. Absent is fine.

@@ -43,7 +43,8 @@ class Pods {
   Pods(const Pods&) = delete;
   Pods& operator=(const Pods&) = delete;
 
-  // Takes over from the daemon before: reads the records, reconnects the shims, ends what is half
+  // Makes the folders and the cgroup that all pods are in, where they are missing, and takes over
+  // from the daemon before: reads the records, reconnects the shims, ends what is half
   // made, half removed or lost, sweeps what no record owns. Once, before the first operation.
   // Returns when the lists tell the truth; a shim that lives but does not answer is waited for in
   // the background, its containers UNKNOWN.

@@ -188,6 +188,9 @@ void AdoptPods(Pods& pods, Deadline deadline) {
 
 Status Pods::Recover(Deadline deadline) {
   const CallContext call{.deadline = deadline.Earlier(Deadline::After(kSweepLimit))};
+  RETURN_IF_ERROR(MakeDirectories((config_.root / "pods").value()));
+  RETURN_IF_ERROR(MakeDirectories((config_.run / "pods").value()));
+  RETURN_IF_ERROR(parts_.cgroups.Make(config_.cgroup_root));
   ASSIGN_OR_RETURN(RecordStore::Stored stored, records_.LoadAll());
   PodList all;
   for (auto& entry : stored.pods) all.push_back(Load(*this, std::move(entry)));

@@ -160,6 +160,7 @@ class FakeCgroups final : public PodCgroups {
  public:
   explicit FakeCgroups(FakeWorld& world) : world_(world) {}
 
+  Status Make(const std::string&) override { return {}; }
   Status Kill(const std::string& path, Deadline) override {
     RETURN_IF_ERROR(world_.Step("kill-cgroup"));
     std::vector<std::string> killed;
