@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sandbox/base/result.h"
@@ -53,6 +54,11 @@ class ScopedNamespace {
   // target is a namespace's descriptor or a pidfd.
   static Result<ScopedNamespace> Enter(int target, int type);
   ScopedNamespace(ScopedNamespace&&) = default;
+  ScopedNamespace& operator=(ScopedNamespace&& other) noexcept {
+    std::swap(own_, other.own_);
+    std::swap(type_, other.type_);
+    return *this;
+  }
   ~ScopedNamespace();
 
  private:

@@ -1,0 +1,22 @@
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "sandbox/backend/engine_probe.h"
+
+// The test binary is two programs: the tests, and the probe that they run in containers.
+int main(int argc, char** argv) {
+  const char* name = strrchr(argv[0], '/');
+  if (strcmp(name == nullptr ? argv[0] : name + 1, "probe") == 0)
+    return catamaran::RunProbe(argc, argv);
+  testing::InitGoogleTest(&argc, argv);
+  // In a mount namespace of their own: a mistake stays here.
+  if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, nullptr) != 0) {
+    perror("a mount namespace for the tests (root is needed)");
+    return 1;
+  }
+  return RUN_ALL_TESTS();
+}

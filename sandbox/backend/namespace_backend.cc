@@ -1,0 +1,458 @@
+#include "sandbox/backend/namespace_backend.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <map>
+#include <optional>
+
+#include "sandbox/backend/namespace_stats.h"
+#include "sandbox/base/abort_step.h"
+#include "sandbox/base/files.h"
+#include "sandbox/container/container.h"
+#include "sandbox/container/plan_mounts.h"
+#include "sandbox/container/port_dialer.h"
+#include "sandbox/kernel/process.h"
+
+namespace catamaran {
+namespace {
+
+constexpr std::chrono::seconds kPatience(20);
+
+void Ignore(const Error&) {}
+
+// The sandbox's files, as the containers will find them.
+Status WriteSandboxFiles(const spec::SandboxSpec& sandbox) {
+  RETURN_IF_ERROR(MakeDirectories(sandbox.state_directory(), 0700));
+  RETURN_IF_ERROR(MakeDirectories(sandbox.state_directory() + "/files", 0700));
+  AbortStep();
+  for (int i = 0; i < sandbox.files_size(); ++i) {
+    const auto& file = sandbox.files(i);
+    const mode_t mode = file.mode() == 0 ? 0644 : file.mode() & 0777;
+    ASSIGN_OR_RETURN(auto made, OpenFile(SandboxFilePath(sandbox, i),
+                                         O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
+    // open(2) takes the umask off.
+    if (fchmod(made.get(), mode) != 0)
+      return FailWithErrno("chmod {}", SandboxFilePath(sandbox, i));
+    RETURN_IF_ERROR(WriteAll(made.get(), file.content()));
+    AbortStep();
+  }
+  RETURN_IF_ERROR(RootfsBuilder::MakeScratchFolders(sandbox.state_directory() + "/mounts"));
+  AbortStep();
+  return {};
+}
+
+// Groups of containers, also of those that nobody remembers; the leaf of the shim stays.
+Status RemoveGroups(const CgroupTree& tree, const std::string& path) {
+  auto pod = tree.OpenGroup(path);
+  if (!pod) {
+    if (pod.error().code == ErrorCode::kNotFound) return {};
+    return tl::unexpected(std::move(pod).error());
+  }
+  const Deadline deadline = Deadline::After(kPatience);
+  ASSIGN_OR_RETURN(const auto names, pod->Children());
+  bool shim_lives = false;
+  for (const auto& name : names) {
+    ASSIGN_OR_RETURN(auto group, tree.OpenGroup(path + "/" + name));
+    ASSIGN_OR_RETURN(const auto processes, group.Processes(Cgroup::Depth::kTree));
+    if (name == "shim" && !processes.empty()) {
+      shim_lives = true;
+      continue;
+    }
+    RETURN_IF_ERROR(group.KillAll(deadline));
+    RETURN_IF_ERROR(group.Remove(deadline));
+  }
+  ASSIGN_OR_RETURN(const auto own, pod->Processes(Cgroup::Depth::kGroup));
+  if (shim_lives || !own.empty()) return {};
+  return pod->Remove(deadline);
+}
+
+class NamespaceBackend final : public SandboxBackend {
+ public:
+  explicit NamespaceBackend(EventLoop& loop) : loop_(loop) {
+    context_.loop = &loop;
+    context_.emit = [this](pod::Event event) { Emit(std::move(event)); };
+    context_.find_container = [this](const std::string& id) { return Find(id); };
+  }
+
+  void SetEventSink(EventSink sink) override;
+  void CreateSandbox(const pod::CreateSandboxRequest& request,
+                     Completion<pod::CreateSandboxResponse> done) override;
+  void DestroySandbox(Done done) override;
+  void CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
+                       Completion<pod::CreateContainerResponse> done) override;
+  void StartContainer(const pod::StartContainerRequest& request,
+                      Completion<pod::StartContainerResponse> done) override;
+  void Signal(const pod::SignalRequest& request, Done done) override;
+  void RemoveContainer(const pod::RemoveContainerRequest& request, Done done) override;
+  void Exec(const pod::ExecRequest& request, Stdio stdio,
+            Completion<pod::ExecResponse> done) override;
+  void CloseStdin(const pod::CloseStdinRequest& request, Done done) override;
+  void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override;
+  void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override;
+  void Stats(Completion<pod::StatsResponse> done) override;
+  void List(Completion<pod::ListResponse> done) override;
+  void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override;
+  void Pause(Done done) override { FreezeOrThaw(true, std::move(done)); }
+  void Resume(Done done) override { FreezeOrThaw(false, std::move(done)); }
+
+ private:
+  enum class State { kNone, kCreating, kReady, kDestroying, kFailed };
+
+  Container* Find(const std::string& id);
+  Result<Container*> Need(const std::string& id);
+  void Emit(pod::Event event);
+  // Drops an object once nothing of it is on the stack.
+  void Forget(const std::string& id);
+  Status BeginSandbox(const spec::SandboxSpec& sandbox);
+  void OnNamespaces(Result<SandboxNamespaces> made, Completion<pod::CreateSandboxResponse> done);
+  void WatchInit();
+  void RemoveSandboxObjects(Done done);
+  void FreezeOrThaw(bool freeze, Done done);
+  // Runs work that may block in a child; `done` comes with its outcome.
+  void RunTask(ChildTask::Work work, Done done);
+
+  EventLoop& loop_;
+  EventSink sink_;
+  std::vector<pod::Event> unsent_;
+  State state_ = State::kNone;
+  std::string reason_;
+  SandboxContext context_;
+  std::unique_ptr<SandboxNamespacesMaker> maker_;
+  EventLoop::Watch init_watch_;
+  std::map<std::string, std::unique_ptr<Container>> containers_;
+  std::map<uint64_t, std::unique_ptr<ChildTask>> tasks_;
+  std::map<uint64_t, std::unique_ptr<PortDialer>> dialers_;
+  uint64_t next_key_ = 0;
+  std::unique_ptr<StatsReader> stats_;
+  // Where this object is gone, what it posted to the loop does nothing.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+Container* NamespaceBackend::Find(const std::string& id) {
+  const auto found = containers_.find(id);
+  return found == containers_.end() ? nullptr : found->second.get();
+}
+
+Result<Container*> NamespaceBackend::Need(const std::string& id) {
+  Container* container = Find(id);
+  if (container == nullptr) return Fail(ErrorCode::kNotFound, "container \"{}\"", id);
+  return container;
+}
+
+void NamespaceBackend::SetEventSink(EventSink sink) {
+  sink_ = std::move(sink);
+  for (auto& event : std::exchange(unsent_, {})) sink_(event);
+}
+
+void NamespaceBackend::Emit(pod::Event event) {
+  if (sink_) {
+    sink_(event);
+  } else {
+    unsent_.push_back(std::move(event));
+  }
+}
+
+void NamespaceBackend::Forget(const std::string& id) {
+  const auto found = containers_.find(id);
+  if (found == containers_.end()) return;
+  std::shared_ptr<Container> last(std::move(found->second));
+  containers_.erase(found);
+  loop_.Post([last = std::move(last)]() mutable { last.reset(); });
+}
+
+void NamespaceBackend::RunTask(ChildTask::Work work, Done done) {
+  const uint64_t key = next_key_++;
+  auto shared = std::make_shared<Done>(std::move(done));
+  auto task =
+      ChildTask::Start(loop_, std::move(work), [this, key, shared](Result<std::string> result) {
+        AbortStep();
+        std::shared_ptr<ChildTask> last(std::move(tasks_.at(key)));
+        tasks_.erase(key);
+        loop_.Post([last = std::move(last)]() mutable { last.reset(); });
+        if (result)
+          (*shared)({});
+        else
+          (*shared)(tl::unexpected(std::move(result).error()));
+      });
+  if (task) {
+    tasks_[key] = std::move(*task);
+  } else {
+    (*shared)(tl::unexpected(std::move(task).error()));
+  }
+}
+
+// ---- The sandbox ----
+
+Status NamespaceBackend::BeginSandbox(const spec::SandboxSpec& sandbox) {
+  if (state_ != State::kNone)
+    return Fail(ErrorCode::kAlreadyExists, "this engine has a sandbox, {}", context_.spec.pod_id());
+  RETURN_IF_ERROR(ValidateSandbox(sandbox));
+  context_.spec = sandbox;
+  ASSIGN_OR_RETURN(context_.cgroups, CgroupTree::Open());
+  state_ = State::kCreating;
+  RETURN_IF_ERROR(context_.cgroups->Create(sandbox.cgroup_path()));
+  return WriteSandboxFiles(sandbox);
+}
+
+void NamespaceBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
+                                     Completion<pod::CreateSandboxResponse> done) {
+  auto begun = BeginSandbox(request.sandbox());
+  if (!begun && state_ != State::kCreating) {
+    done(tl::unexpected(std::move(begun).error()));
+    return;
+  }
+  auto shared = std::make_shared<Completion<pod::CreateSandboxResponse>>(std::move(done));
+  if (begun) {
+    auto maker = SandboxNamespacesMaker::Start(loop_, context_.spec,
+                                               [this, shared](Result<SandboxNamespaces> made) {
+                                                 OnNamespaces(std::move(made), std::move(*shared));
+                                               });
+    if (maker) {
+      maker_ = std::move(*maker);
+      return;
+    }
+    begun = tl::unexpected(std::move(maker).error());
+  }
+  OnNamespaces(tl::unexpected(std::move(begun).error()), std::move(*shared));
+}
+
+void NamespaceBackend::OnNamespaces(Result<SandboxNamespaces> made,
+                                    Completion<pod::CreateSandboxResponse> done) {
+  if (!made) {
+    RemoveSandboxObjects([error = std::move(made).error(), done = std::move(done)](Status) mutable {
+      done(tl::unexpected(std::move(error)));
+    });
+    return;
+  }
+  context_.namespaces = std::move(*made);
+  state_ = State::kReady;
+  WatchInit();
+  stats_ = std::make_unique<StatsReader>(loop_, context_.cgroups, context_.spec.cgroup_path(),
+                                         context_.namespaces.network.get());
+  pod::CreateSandboxResponse response;
+  if (auto boot_id = ReadBootId()) response.set_boot_id(*boot_id);
+  utsname names;
+  if (uname(&names) == 0) response.set_kernel_release(names.release);
+  done(std::move(response));
+}
+
+void NamespaceBackend::WatchInit() {
+  const int pidfd = context_.namespaces.init.pidfd.get();
+  if (pidfd < 0) return;
+  auto watch = loop_.WatchProcess(pidfd, [this, pidfd] {
+    init_watch_.Cancel();
+    ReapChild(pidfd).map_error([](const Error&) {});
+    if (state_ != State::kReady) return;
+    state_ = State::kFailed;
+    reason_ = "the init of the shared pid namespace has ended";
+    pod::Event event;
+    event.mutable_failed()->set_reason(reason_);
+    Emit(std::move(event));
+  });
+  if (watch) init_watch_ = std::move(*watch);
+}
+
+void NamespaceBackend::RemoveSandboxObjects(Done done) {
+  init_watch_.Cancel();
+  if (const int pidfd = context_.namespaces.init.pidfd.get(); pidfd >= 0)
+    KillAndReap(pidfd).map_error(Ignore);
+  context_.namespaces = {};
+  stats_.reset();
+  state_ = State::kDestroying;
+  RunTask(
+      [tree = context_.cgroups, path = context_.spec.cgroup_path(),
+       folder = context_.spec.state_directory()]() -> Result<std::string> {
+        RETURN_IF_ERROR(RemoveGroups(*tree, path));
+        RETURN_IF_ERROR(RemoveTree(folder));
+        return "";
+      },
+      [this, done = std::move(done)](Status status) mutable {
+        state_ = status ? State::kNone : State::kFailed;
+        if (!status) reason_ = status.error().message;
+        done(std::move(status));
+      });
+}
+
+void NamespaceBackend::DestroySandbox(Done done) {
+  if (state_ == State::kNone) {
+    done({});
+    return;
+  }
+  // A creation that goes on ends here; its caller is told by its own roll-back having nothing left.
+  maker_.reset();
+  struct Pending {
+    size_t left = 1;
+    std::optional<Error> failure;
+    Done done;
+  };
+  auto pending = std::make_shared<Pending>();
+  pending->done = std::move(done);
+  auto finish_one = [this, pending](Status status) {
+    if (!status && !pending->failure) pending->failure = std::move(status).error();
+    if (--pending->left > 0) return;
+    if (pending->failure) {
+      pending->done(tl::unexpected(std::move(*pending->failure)));
+    } else {
+      RemoveSandboxObjects(std::move(pending->done));
+    }
+  };
+  std::vector<std::string> ids;
+  for (const auto& [id, container] : containers_) ids.push_back(id);
+  for (const auto& id : ids) {
+    ++pending->left;
+    containers_.at(id)->Remove([this, id, finish_one](Status status) mutable {
+      if (status) Forget(id);
+      finish_one(std::move(status));
+    });
+  }
+  finish_one({});
+}
+
+// ---- Containers ----
+
+void NamespaceBackend::CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
+                                       Completion<pod::CreateContainerResponse> done) {
+  const std::string& id = request.container().container_id();
+  if (state_ != State::kReady) {
+    done(Fail(ErrorCode::kFailedPrecondition, "the sandbox is not ready"));
+    return;
+  }
+  if (containers_.contains(id)) {
+    done(Fail(ErrorCode::kAlreadyExists, "container \"{}\" exists", id));
+    return;
+  }
+  auto& container = containers_[id];
+  container = std::make_unique<Container>(context_, request.container());
+  container->Create(std::move(stdio), [this, id, done = std::move(done)](
+                                          Result<pod::CreateContainerResponse> response) mutable {
+    if (!response) Forget(id);
+    done(std::move(response));
+  });
+}
+
+void NamespaceBackend::StartContainer(const pod::StartContainerRequest& request,
+                                      Completion<pod::StartContainerResponse> done) {
+  auto container = Need(request.container_id());
+  if (!container) return done(tl::unexpected(std::move(container).error()));
+  (*container)->Start(std::move(done));
+}
+
+void NamespaceBackend::Signal(const pod::SignalRequest& request, Done done) {
+  auto container = Need(request.process().container_id());
+  if (!container) return done(tl::unexpected(std::move(container).error()));
+  (*container)->SendSignal(request, std::move(done));
+}
+
+void NamespaceBackend::RemoveContainer(const pod::RemoveContainerRequest& request, Done done) {
+  const std::string id = request.container_id();
+  Container* container = Find(id);
+  if (container == nullptr) return done({});
+  container->Remove([this, id, done = std::move(done)](Status status) mutable {
+    if (status) Forget(id);
+    done(std::move(status));
+  });
+}
+
+void NamespaceBackend::Exec(const pod::ExecRequest& request, Stdio stdio,
+                            Completion<pod::ExecResponse> done) {
+  auto container = Need(request.container_id());
+  if (!container) return done(tl::unexpected(std::move(container).error()));
+  (*container)->Exec(request, std::move(stdio), std::move(done));
+}
+
+void NamespaceBackend::CloseStdin(const pod::CloseStdinRequest& request, Done done) {
+  auto container = Need(request.process().container_id());
+  if (!container) return done(tl::unexpected(std::move(container).error()));
+  (*container)->CloseStdin(request.process(), std::move(done));
+}
+
+void NamespaceBackend::ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) {
+  auto container = Need(request.process().container_id());
+  if (!container) return done(tl::unexpected(std::move(container).error()));
+  (*container)->ResizeTerminal(request, std::move(done));
+}
+
+void NamespaceBackend::UpdateResources(const pod::UpdateResourcesRequest& request, Done done) {
+  auto container = Need(request.container_id());
+  if (!container) return done(tl::unexpected(std::move(container).error()));
+  (*container)->UpdateResources(request.resources(), std::move(done));
+}
+
+// ---- What is ----
+
+void NamespaceBackend::Stats(Completion<pod::StatsResponse> done) {
+  if (!stats_) return done(Fail(ErrorCode::kFailedPrecondition, "the sandbox is not ready"));
+  std::vector<StatsReader::Source> sources;
+  for (const auto& [id, container] : containers_)
+    if (container->cgroup() != nullptr)
+      sources.push_back({id, container->cgroup(), container->writable_folder() + "/upper"});
+  stats_->Read(sources, std::move(done));
+}
+
+void NamespaceBackend::List(Completion<pod::ListResponse> done) {
+  pod::ListResponse response;
+  response.set_sandbox_ready(state_ == State::kReady);
+  if (state_ != State::kReady)
+    response.set_sandbox_reason(reason_.empty() ? "there is no sandbox" : reason_);
+  for (const auto& [id, container] : containers_)
+    *response.add_containers() = container->Describe();
+  done(std::move(response));
+}
+
+void NamespaceBackend::DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) {
+  if (request.port() == 0 || request.port() > 65535)
+    return done(Fail(ErrorCode::kInvalidArgument, "port {}: 1 to 65535 are ports", request.port()));
+  if (state_ != State::kReady)
+    return done(Fail(ErrorCode::kFailedPrecondition, "the sandbox is not ready"));
+  const uint64_t key = next_key_++;
+  dialers_[key] = std::make_unique<PortDialer>(
+      loop_, context_.namespaces.network.get(), static_cast<uint16_t>(request.port()),
+      [this, key, done = std::move(done)](Result<UniqueFd> socket) mutable {
+        std::shared_ptr<PortDialer> last(std::move(dialers_.at(key)));
+        dialers_.erase(key);
+        loop_.Post([last = std::move(last)]() mutable { last.reset(); });
+        done(std::move(socket));
+      });
+}
+
+void NamespaceBackend::FreezeOrThaw(bool freeze, Done done) {
+  if (state_ != State::kReady)
+    return done(Fail(ErrorCode::kFailedPrecondition, "the sandbox is not ready"));
+  std::vector<std::string> paths;
+  for (const auto& [id, container] : containers_)
+    if (container->cgroup() != nullptr) paths.push_back(container->cgroup()->path());
+  RunTask(
+      [tree = context_.cgroups, paths, freeze]() -> Result<std::string> {
+        const Deadline deadline = Deadline::After(kPatience);
+        for (const auto& path : paths) {
+          ASSIGN_OR_RETURN(auto group, tree->OpenGroup(path));
+          RETURN_IF_ERROR(freeze ? group.Freeze(deadline) : group.Thaw(deadline));
+        }
+        return "";
+      },
+      std::move(done));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SandboxBackend>> MakeNamespaceBackend(EventLoop& loop) {
+  // Descriptors 0 to 2 are overwritten in children: none of ours may have such a number.
+  while (true) {
+    ASSIGN_OR_RETURN(auto filler, OpenFile("/dev/null", O_RDWR));
+    if (filler.get() > 2) break;
+    [[maybe_unused]] const int standard = filler.Release();
+  }
+  // A reader that goes away is an error of that write, not the end of all.
+  signal(SIGPIPE, SIG_IGN);
+  // Inherited by every child, so there is no moment at which a container could look into one
+  // (CVE-2019-5736, CVE-2016-9962).
+  if (prctl(PR_SET_DUMPABLE, 0) != 0) return FailWithErrno("PR_SET_DUMPABLE");
+  return std::unique_ptr<SandboxBackend>(std::make_unique<NamespaceBackend>(loop));
+}
+
+}  // namespace catamaran

@@ -1,0 +1,137 @@
+// Limits, what is used, freezing, and ports of the sandbox.
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "sandbox/backend/engine_fixture.h"
+
+namespace catamaran {
+namespace {
+
+using Limits = EngineTest;
+using StatsOfASandbox = EngineTest;
+using Freezing = EngineTest;
+using Ports = EngineTest;
+
+TEST_F(Limits, AMemoryHogIsOomKilledWith137) {
+  CreateSandbox();
+  auto spec = ProbeSpec("one", {"allocate:256", "exit:0"});
+  spec.mutable_resources()->set_memory_limit_bytes(48 << 20);
+  spec.mutable_resources()->set_memory_swap_limit_bytes(48 << 20);
+  ASSERT_TRUE(Create(spec));
+  ASSERT_TRUE(Start("one"));
+  const auto exit = WaitExit("one");
+  EXPECT_EQ(exit.exit_code(), 137);
+  EXPECT_TRUE(exit.oom_killed());
+  EXPECT_TRUE(std::any_of(events_.begin(), events_.end(), [](const auto& event) {
+    return event.has_oom() && event.oom().container_id() == "one";
+  }));
+}
+
+TEST_F(Limits, AHogInAnExecIsReportedAndTheContainerLives) {
+  CreateSandbox();
+  auto spec = ProbeSpec("one", {"echo:ready", "forever"});
+  spec.mutable_resources()->set_memory_limit_bytes(48 << 20);
+  spec.mutable_resources()->set_memory_swap_limit_bytes(48 << 20);
+  ASSERT_TRUE(Create(spec));
+  ASSERT_TRUE(Start("one"));
+  ASSERT_TRUE(Exec("one", "hog", {"/probe", "allocate:256"}));
+  EXPECT_TRUE(WaitExit("one", "hog").oom_killed());
+  EXPECT_TRUE(Await([&] {
+    return std::any_of(events_.begin(), events_.end(),
+                       [](const auto& event) { return event.has_oom(); });
+  }));
+  EXPECT_EQ(List().containers(0).state(), spec::RUNNING);
+}
+
+TEST_F(Limits, APidsHogIsStopped) {
+  CreateSandbox();
+  auto spec = ProbeSpec("one", {"forks:50"});
+  spec.mutable_resources()->set_pids_limit(8);
+  EXPECT_EQ(Run(spec)["forks"], "7");
+}
+
+TEST_F(Limits, AreChangedWhileTheContainerRuns) {
+  CreateSandbox();
+  StartForever("one");
+  pod::UpdateResourcesRequest request;
+  request.set_container_id("one");
+  request.mutable_resources()->set_pids_limit(4);
+  ASSERT_TRUE(
+      Complete<void>([&](auto done) { backend_->UpdateResources(request, std::move(done)); }));
+  ASSERT_TRUE(Exec("one", "e1", {"/probe", "forks:20"}));
+  WaitExit("one", "e1");
+  EXPECT_EQ(ParseReport(Stdout("one", "e1"))["forks"], "2");
+}
+
+TEST_F(StatsOfASandbox, CountWhatItsContainersUse) {
+  CreateSandbox();
+  StartForever("one", {"allocate:8", "write:/file:" + std::string(20000, 'x')});
+  auto stats = Complete<pod::StatsResponse>([&](auto done) { backend_->Stats(std::move(done)); });
+  ASSERT_TRUE(stats) << stats.error().message;
+  ASSERT_EQ(stats->stats().containers_size(), 1);
+  const auto& container = stats->stats().containers(0);
+  EXPECT_EQ(container.container_id(), "one");
+  EXPECT_GT(container.group().cpu().usage_ns(), 0U);
+  EXPECT_GE(container.group().memory().usage_bytes(), 8U << 20);
+  EXPECT_EQ(container.group().pids(), 1U);
+  EXPECT_GT(container.group().timestamp_ns(), 0);
+  EXPECT_GE(container.writable_layer().used_bytes(), 20000U);
+  EXPECT_GE(container.writable_layer().inodes_used(), 2U);
+  EXPECT_GE(stats->stats().pod().memory().usage_bytes(), 8U << 20);
+}
+
+TEST_F(Freezing, StopsEveryProcessUntilItIsThawed) {
+  CreateSandbox();
+  auto spec = ProbeSpec("one", {"wait-file:/volume/go", "echo:went"});
+  spec.add_mounts()->set_container_path("/volume");
+  spec.mutable_mounts(0)->set_host_path(folder_ / "volume");
+  ASSERT_TRUE(Create(spec));
+  ASSERT_TRUE(Start("one"));
+  ASSERT_TRUE(Complete<void>([&](auto done) { backend_->Pause(std::move(done)); }));
+  std::ofstream(folder_ / "volume/go").put('x');
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(loop_->RunOnce(std::chrono::milliseconds(5)));
+  EXPECT_TRUE(events_.empty());
+  ASSERT_TRUE(Complete<void>([&](auto done) { backend_->Resume(std::move(done)); }));
+  EXPECT_EQ(WaitExit("one").exit_code(), 0);
+}
+
+TEST_F(Freezing, AFrozenContainerCanBeRemoved) {
+  CreateSandbox();
+  StartForever("one");
+  ASSERT_TRUE(Complete<void>([&](auto done) { backend_->Pause(std::move(done)); }));
+  EXPECT_TRUE(Remove("one"));
+}
+
+TEST_F(Ports, AreDialledInsideTheSandbox) {
+  CreateSandbox();
+  ASSERT_TRUE(Create(ProbeSpec("one", {"listen:8080"})));
+  ASSERT_TRUE(Start("one"));
+  WaitForOutput("one", "listen=ok");
+  pod::DialPortRequest request;
+  request.set_port(8080);
+  auto socket =
+      Complete<UniqueFd>([&](auto done) { backend_->DialPort(request, std::move(done)); });
+  ASSERT_TRUE(socket) << socket.error().message;
+  std::string greeting;
+  EXPECT_TRUE(Await([&] {
+    char buffer[64];
+    const ssize_t count = recv(socket->get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (count > 0) greeting.append(buffer, count);
+    return greeting == "hello from the pod\n";
+  }));
+  request.set_port(8081);
+  EXPECT_FALSE(
+      Complete<UniqueFd>([&](auto done) { backend_->DialPort(request, std::move(done)); }));
+  request.set_port(70000);
+  EXPECT_EQ(Complete<UniqueFd>([&](auto done) { backend_->DialPort(request, std::move(done)); })
+                .error()
+                .code,
+            ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace catamaran

@@ -1,0 +1,102 @@
+#include "sandbox/backend/namespace_stats.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include "sandbox/container/folder_usage.h"
+
+namespace catamaran {
+namespace {
+constexpr std::chrono::seconds kMeasureInterval(10);
+}
+
+Status StatsReader::ReadInterfaces(spec::SandboxStats& stats) {
+  if (!netlink_) {
+    std::optional<ScopedNamespace> scope;
+    if (network_fd_ >= 0) {
+      ASSIGN_OR_RETURN(scope, ScopedNamespace::Enter(network_fd_, CLONE_NEWNET));
+    }
+    ASSIGN_OR_RETURN(netlink_, Netlink::Open());
+  }
+  ASSIGN_OR_RETURN(const auto interfaces, ReadInterfaceStats(*netlink_));
+  for (const auto& interface : interfaces) *stats.add_interfaces() = interface;
+  return {};
+}
+
+Status StatsReader::ReadCounters(const std::vector<Source>& sources, spec::SandboxStats& stats) {
+  ASSIGN_OR_RETURN(auto pod, cgroups_->OpenGroup(pod_cgroup_));
+  ASSIGN_OR_RETURN(*stats.mutable_pod(), pod.Stats());
+  for (const auto& source : sources) {
+    auto* container = stats.add_containers();
+    container->set_container_id(source.container_id);
+    ASSIGN_OR_RETURN(*container->mutable_group(), source.cgroup->Stats());
+  }
+  return ReadInterfaces(stats);
+}
+
+void StatsReader::Read(const std::vector<Source>& sources, Completion<pod::StatsResponse> done) {
+  spec::SandboxStats stats;
+  if (auto read = ReadCounters(sources, stats); !read)
+    return done(tl::unexpected(std::move(read).error()));
+  const bool known = std::all_of(sources.begin(), sources.end(), [this](const Source& source) {
+    return usage_.contains(source.container_id);
+  });
+  const auto now = std::chrono::steady_clock::now();
+  if (known && now - measured_at_ < kMeasureInterval) {
+    Answer(std::move(stats), std::move(done));
+    return;
+  }
+  waiting_.push_back({std::move(stats), std::move(done)});
+  if (measuring_) return;
+  std::vector<std::pair<std::string, std::string>> folders;
+  for (const auto& source : sources)
+    folders.emplace_back(source.container_id, source.writable_layer);
+  Measure(std::move(folders));
+}
+
+void StatsReader::Measure(std::vector<std::pair<std::string, std::string>> folders) {
+  measured_at_ = std::chrono::steady_clock::now();
+  auto work = [folders = std::move(folders)]() -> Result<std::string> {
+    spec::SandboxStats measured;
+    for (const auto& [id, folder] : folders) {
+      auto* container = measured.add_containers();
+      container->set_container_id(id);
+      *container->mutable_writable_layer() = MeasureFolder(folder);
+    }
+    return measured.SerializeAsString();
+  };
+  auto task = ChildTask::Start(loop_, std::move(work), [this](Result<std::string> report) {
+    OnMeasured(std::move(report));
+  });
+  if (task) {
+    measuring_ = std::move(*task);
+  } else {
+    OnMeasured(tl::unexpected(std::move(task).error()));
+  }
+}
+
+void StatsReader::OnMeasured(Result<std::string> report) {
+  // The task may still be on the stack.
+  loop_.Post(
+      [task = std::shared_ptr<ChildTask>(std::move(measuring_))]() mutable { task.reset(); });
+  spec::SandboxStats measured;
+  if (report && measured.ParseFromString(*report)) {
+    usage_.clear();
+    for (const auto& container : measured.containers())
+      usage_[container.container_id()] = container.writable_layer();
+  }
+  for (auto& waiting : std::exchange(waiting_, {}))
+    Answer(std::move(waiting.stats), std::move(waiting.done));
+}
+
+void StatsReader::Answer(spec::SandboxStats stats, Completion<pod::StatsResponse> done) {
+  for (auto& container : *stats.mutable_containers())
+    if (const auto found = usage_.find(container.container_id()); found != usage_.end())
+      *container.mutable_writable_layer() = found->second;
+  pod::StatsResponse response;
+  *response.mutable_stats() = std::move(stats);
+  done(std::move(response));
+}
+
+}  // namespace catamaran

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sandbox/backend/sandbox_backend.h"
+#include "sandbox/kernel/cgroup.h"
+#include "sandbox/kernel/event_loop.h"
+#include "sandbox/kernel/netlink.h"
+#include "sandbox/kernel/process.h"
+
+namespace catamaran {
+
+// Reads what a sandbox and its containers use. Counters are read at once; writable layers are
+// walked in a child, at most every ten seconds.
+class StatsReader {
+ public:
+  struct Source {
+    std::string container_id;
+    const Cgroup* cgroup;
+    std::string writable_layer;
+  };
+
+  // network_fd: -1 is this process's own namespace.
+  StatsReader(EventLoop& loop, std::shared_ptr<const CgroupTree> cgroups, std::string pod_cgroup,
+              int network_fd)
+      : loop_(loop),
+        cgroups_(std::move(cgroups)),
+        pod_cgroup_(std::move(pod_cgroup)),
+        network_fd_(network_fd) {}
+
+  void Read(const std::vector<Source>& sources, Completion<pod::StatsResponse> done);
+
+ private:
+  using Usage = std::map<std::string, spec::FilesystemStats>;
+
+  Status ReadCounters(const std::vector<Source>& sources, spec::SandboxStats& stats);
+  Status ReadInterfaces(spec::SandboxStats& stats);
+  void Measure(std::vector<std::pair<std::string, std::string>> folders);
+  void OnMeasured(Result<std::string> report);
+  void Answer(spec::SandboxStats stats, Completion<pod::StatsResponse> done);
+
+  struct Waiting {
+    spec::SandboxStats stats;
+    Completion<pod::StatsResponse> done;
+  };
+
+  EventLoop& loop_;
+  std::shared_ptr<const CgroupTree> cgroups_;
+  std::string pod_cgroup_;
+  int network_fd_;
+  std::optional<Netlink> netlink_;
+  Usage usage_;
+  std::chrono::steady_clock::time_point measured_at_{};
+  std::unique_ptr<ChildTask> measuring_;
+  std::vector<Waiting> waiting_;
+};
+
+}  // namespace catamaran

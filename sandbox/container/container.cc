@@ -1,0 +1,333 @@
+#include "sandbox/container/container.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+
+#include "sandbox/base/abort_step.h"
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/files.h"
+#include "sandbox/container/init.h"
+
+namespace catamaran {
+namespace {
+
+constexpr int kStartErrorCode = 128;
+constexpr std::chrono::seconds kRemovalPatience(20);
+constexpr std::chrono::milliseconds kOomSettles(200);
+
+int64_t NowNanoseconds() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+CgroupView ViewOf(const CgroupTree& tree) {
+  CgroupView view;
+  view.unified = tree.kind() == CgroupTree::Kind::kUnified;
+  if (view.unified) return view;
+  for (const auto& hierarchy : tree.hierarchies()) view.mounts.push_back(hierarchy.mount);
+  return view;
+}
+
+void Ignore(const Error&) {}
+
+}  // namespace
+
+Container::~Container() = default;
+
+// ---- Create ----
+
+Status Container::Prepare() {
+  cgroup_path_ = sandbox_.spec.cgroup_path() + "/" + spec_.container_id();
+  ASSIGN_OR_RETURN(auto devices, FindDevices(spec_));
+  const auto rules = DeviceRulesOf(spec_, devices);
+  ASSIGN_OR_RETURN(plan_, PlanContainer(PlanInput{sandbox_.spec, spec_, ViewOf(*sandbox_.cgroups),
+                                                  cgroup_path_, std::move(devices)}));
+  ASSIGN_OR_RETURN(const CapabilitySet available, OwnBoundingSet());
+  ASSIGN_OR_RETURN(capabilities_, ResolveCapabilities(spec_.process().capabilities(), available));
+  ASSIGN_OR_RETURN(seccomp_, CompileSeccomp(spec_.process().seccomp(), capabilities_));
+  return MakeCgroup(rules);
+}
+
+Status Container::MakeCgroup(const std::vector<DeviceRule>& rules) {
+  ASSIGN_OR_RETURN(cgroup_, sandbox_.cgroups->Create(cgroup_path_));
+  RETURN_IF_ERROR(cgroup_->Apply(spec_.resources()));
+  // A new group allows everything.
+  if (spec_.all_devices()) return {};
+  return cgroup_->AllowOnlyDevices(rules);
+}
+
+Result<std::optional<int>> Container::PidNamespaceOwner() const {
+  if (plan_.namespaces.pod_pid) return sandbox_.namespaces.init.pidfd.get();
+  const std::string& target = plan_.namespaces.pid_of_container;
+  if (target.empty()) return std::nullopt;
+  const Container* container = sandbox_.find_container(target);
+  if (container == nullptr || !container->running())
+    return Fail(ErrorCode::kFailedPrecondition, "pid_target \"{}\" is not a running container",
+                target);
+  return container->pidfd();
+}
+
+Status Container::LaunchInit(Stdio stdio) {
+  InitInput input;
+  input.plan = &plan_;
+  input.sandbox = &sandbox_.namespaces;
+  input.scratch_folder = sandbox_.scratch_folder();
+  input.rootfs_method = sandbox_.rootfs_method;
+  input.capabilities = capabilities_;
+  input.seccomp = seccomp_;
+  input.stdio = {stdio.in.get(), stdio.out.get(), stdio.err.get()};
+  ContainerProcess::Options options;
+  options.terminal = plan_.process.terminal();
+  options.clone.namespaces = CLONE_NEWNS | (plan_.namespaces.new_pid ? CLONE_NEWPID : 0);
+  if (sandbox_.cgroups->kind() == CgroupTree::Kind::kUnified)
+    options.clone.cgroup_fd = cgroup_->clone_fd();
+  else
+    input.cgroup = &*cgroup_;
+  std::optional<ScopedNamespace> scope;
+  ASSIGN_OR_RETURN(const auto owner, PidNamespaceOwner());
+  if (owner) {
+    ASSIGN_OR_RETURN(scope, ScopedNamespace::Enter(*owner, CLONE_NEWPID));
+  }
+  ASSIGN_OR_RETURN(init_,
+                   ContainerProcess::Launch(
+                       *sandbox_.loop, std::move(options),
+                       [&input](const StageChannel& channel) {
+                         input.channel = &channel;
+                         return RunContainerInit(input);
+                       },
+                       std::move(stdio),
+                       [this](Result<spec::ResolvedUser> user) { OnPrepared(std::move(user)); },
+                       [this](ProcessEnd end) { OnInitExit(end); }));
+  return {};
+}
+
+void Container::Create(Stdio stdio, Created done) {
+  queue_.Add([this, stdio = std::move(stdio),
+              done = std::move(done)](SerialQueue::Finished finished) mutable {
+    creating_ = [done = std::move(done), finished = std::move(finished)](
+                    Result<pod::CreateContainerResponse> result) mutable {
+      auto next = std::move(finished);
+      done(std::move(result));
+      next();
+    };
+    auto launched = Prepare();
+    if (launched) launched = LaunchInit(std::move(stdio));
+    if (!launched) UndoCreate(std::move(launched).error());
+  });
+}
+
+void Container::OnPrepared(Result<spec::ResolvedUser> user) {
+  if (!user) {
+    // Told once it is reaped.
+    failure_ = std::move(user).error();
+    return;
+  }
+  user_ = *user;
+  devpts_ = init_->TakeDevpts();
+  WatchOom();
+  pod::CreateContainerResponse response;
+  *response.mutable_user() = user_;
+  response.set_pid(init_->pid());
+  auto done = std::move(creating_);
+  done(std::move(response));
+}
+
+void Container::UndoCreate(Error error) {
+  if (cgroup_) {
+    if (auto kills = cgroup_->OomKills(); kills && *kills > 0)
+      error.message += " (the kernel's OOM killer ended it: the memory limit is too small)";
+  }
+  state_ = spec::EXITED;
+  if (!cgroup_) {
+    auto done = std::move(creating_);
+    done(tl::unexpected(std::move(error)));
+    return;
+  }
+  RemoveKernelObjects([this, error = std::move(error)](Status) mutable {
+    auto done = std::move(creating_);
+    done(tl::unexpected(std::move(error)));
+  });
+}
+
+// ---- Start ----
+
+void Container::Start(Completion<pod::StartContainerResponse> done) {
+  queue_.Add([this, done = std::move(done)](SerialQueue::Finished finished) mutable {
+    if (state_ != spec::CREATED || !init_) {
+      done(Fail(ErrorCode::kFailedPrecondition, "container {} is {}, not CREATED",
+                spec_.container_id(), spec::ContainerState_Name(state_)));
+      finished();
+      return;
+    }
+    starting_ = [done = std::move(done), finished = std::move(finished)](
+                    Result<pod::StartContainerResponse> result) mutable {
+      auto next = std::move(finished);
+      done(std::move(result));
+      next();
+    };
+    init_->Start([this](Status status) { OnStarted(std::move(status)); });
+  });
+}
+
+void Container::OnStarted(Status status) {
+  if (!status) {
+    failure_ = std::move(status).error();
+    return;
+  }
+  state_ = spec::RUNNING;
+  started_at_ns_ = NowNanoseconds();
+  pod::StartContainerResponse response;
+  response.set_started_at_ns(started_at_ns_);
+  auto done = std::move(starting_);
+  done(std::move(response));
+}
+
+// ---- Ends ----
+
+spec::ExitStatus Container::ExitOf(ProcessEnd end) {
+  spec::ExitStatus exit;
+  exit.set_exit_code(end.exit_code);
+  exit.set_signal(end.signal);
+  exit.set_exited_at_ns(NowNanoseconds());
+  // A SIGKILL that nobody asked for, in a group in which the OOM killer was at work.
+  if (end.signal == SIGKILL && !killed_by_request_ && cgroup_) {
+    auto kills = cgroup_->OomKills();
+    exit.set_oom_killed(kills && *kills > 0);
+  }
+  return exit;
+}
+
+void Container::OnInitExit(ProcessEnd end) {
+  exit_ = ExitOf(end);
+  // In its own pid namespace the kernel has killed the others with it.
+  if (!plan_.namespaces.new_pid) SignalAll(SIGKILL).map_error(Ignore);
+  auto ended = std::move(init_);
+  devpts_.Reset();
+  state_ = spec::EXITED;
+  if (creating_) {
+    UndoCreate(failure_
+                   ? std::move(*failure_)
+                   : Error{ErrorCode::kInternal, 0, "the process ended before it was prepared"});
+    return;
+  }
+  ReportOomKills();
+  if (starting_) {
+    Error error = failure_ ? std::move(*failure_)
+                           : Error{ErrorCode::kAborted, 0, "the process ended before it ran"};
+    exit_.set_exit_code(kStartErrorCode);
+    exit_.set_signal(0);
+    exit_.set_message(error.message);
+    auto done = std::move(starting_);
+    done(tl::unexpected(std::move(error)));
+  } else {
+    pod::Event event;
+    event.mutable_exited()->mutable_process()->set_container_id(spec_.container_id());
+    *event.mutable_exited()->mutable_exit() = exit_;
+    sandbox_.emit(std::move(event));
+  }
+  FinishRemoveIfEnded();
+}
+
+void Container::WatchOom() {
+  // Without these events a kill is still noticed at the end.
+  auto events = cgroup_->OpenOomEvents();
+  if (!events) return;
+  oom_events_ = std::move(*events);
+  auto watch = sandbox_.loop->WatchFd(oom_events_.get(), EPOLLIN, [this](uint32_t) {
+    Cgroup::DrainEvents(oom_events_.get());
+    ReportOomKills();
+    // On v1 the event precedes the kill that is counted.
+    auto later = sandbox_.loop->RunAfter(kOomSettles, [this] { ReportOomKills(); });
+    if (later) oom_settled_ = std::move(*later);
+  });
+  if (watch) oom_watch_ = std::move(*watch);
+}
+
+void Container::ReportOomKills() {
+  auto kills = cgroup_ ? cgroup_->OomKills() : Result<uint64_t>(0);
+  if (!kills || *kills <= oom_kills_) return;
+  oom_kills_ = *kills;
+  pod::Event event;
+  event.mutable_oom()->set_container_id(spec_.container_id());
+  sandbox_.emit(std::move(event));
+}
+
+// ---- Remove ----
+
+void Container::RemoveKernelObjects(Done done) {
+  oom_watch_.Cancel();
+  oom_settled_.Cancel();
+  oom_events_.Reset();
+  auto tree = sandbox_.cgroups;
+  auto work = [tree, path = cgroup_path_, folder = writable_folder()]() -> Result<std::string> {
+    const Deadline deadline = Deadline::After(kRemovalPatience);
+    auto group = tree->OpenGroup(path);
+    if (group) {
+      RETURN_IF_ERROR(group->KillAll(deadline));
+      RETURN_IF_ERROR(group->Remove(deadline));
+    } else if (group.error().code != ErrorCode::kNotFound) {
+      return tl::unexpected(std::move(group).error());
+    }
+    if (!folder.empty()) RETURN_IF_ERROR(RemoveTree(folder));
+    return "";
+  };
+  auto shared = std::make_shared<Done>(std::move(done));
+  auto task =
+      ChildTask::Start(*sandbox_.loop, std::move(work), [shared](Result<std::string> result) {
+        AbortStep();
+        if (result)
+          (*shared)({});
+        else
+          (*shared)(tl::unexpected(std::move(result).error()));
+      });
+  if (task) {
+    removal_ = std::move(*task);
+  } else {
+    (*shared)(tl::unexpected(std::move(task).error()));
+  }
+}
+
+void Container::Remove(Done done) {
+  // Ahead of the queue: what hangs in it must not outlive this.
+  killed_by_request_ = true;
+  if (init_) init_->Signal(SIGKILL).map_error(Ignore);
+  SignalAll(SIGKILL).map_error(Ignore);
+  queue_.Add([this, done = std::move(done)](SerialQueue::Finished finished) mutable {
+    auto complete = [done = std::move(done),
+                     finished = std::move(finished)](Status status) mutable {
+      auto next = std::move(finished);
+      done(std::move(status));
+      next();
+    };
+    RemoveKernelObjects([this, complete = std::move(complete)](Status status) mutable {
+      if (!status) {
+        complete(std::move(status));
+        return;
+      }
+      cgroup_.reset();
+      removed_ = std::move(complete);
+      FinishRemoveIfEnded();
+    });
+  });
+}
+
+void Container::FinishRemoveIfEnded() {
+  if (!removed_ || init_ || !execs_.empty()) return;
+  auto done = std::move(removed_);
+  done({});
+}
+
+spec::ContainerStatus Container::Describe() const {
+  spec::ContainerStatus status;
+  status.set_container_id(spec_.container_id());
+  status.set_state(state_);
+  if (init_) status.set_pid(init_->pid());
+  status.set_started_at_ns(started_at_ns_);
+  if (state_ == spec::EXITED) *status.mutable_exit() = exit_;
+  *status.mutable_user() = user_;
+  return status;
+}
+
+}  // namespace catamaran

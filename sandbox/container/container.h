@@ -1,0 +1,125 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sandbox/backend/sandbox_backend.h"
+#include "sandbox/base/result.h"
+#include "sandbox/container/capabilities.h"
+#include "sandbox/container/container_process.h"
+#include "sandbox/container/plan.h"
+#include "sandbox/container/rootfs.h"
+#include "sandbox/container/sandbox_namespaces.h"
+#include "sandbox/container/seccomp.h"
+#include "sandbox/container/serial_queue.h"
+#include "sandbox/kernel/cgroup.h"
+#include "sandbox/kernel/event_loop.h"
+
+namespace catamaran {
+
+class Container;
+
+// What the containers of one sandbox share. Outlives them.
+struct SandboxContext {
+  EventLoop* loop = nullptr;
+  spec::SandboxSpec spec;
+  SandboxNamespaces namespaces;
+  std::shared_ptr<const CgroupTree> cgroups;
+  RootfsMethod rootfs_method = RootfsMethod::kBest;
+  UniqueFunction<void(pod::Event)> emit;
+  // Null where there is none.
+  UniqueFunction<Container*(const std::string& id)> find_container;
+
+  std::string scratch_folder() const { return spec.state_directory() + "/mounts"; }
+};
+
+// One container: its cgroup, its first process and those exec'd in it. The verbs are those of
+// SandboxBackend and are carried out in the order given. On the loop's thread only.
+//
+//           Create              Start             exit
+//   (none) ───────▶ CREATED ───────────▶ RUNNING ──────▶ EXITED
+//             │        │    cannot execute or killed        ▲
+//             │ fails  └───────────────────────────────────┘
+//             ▼
+//           gone
+class Container {
+ public:
+  Container(SandboxContext& sandbox, spec::ContainerSpec spec)
+      : sandbox_(sandbox), spec_(std::move(spec)) {}
+  ~Container();
+
+  // When it fails everything it made is gone again, and so should be this object.
+  void Create(Stdio stdio, Completion<pod::CreateContainerResponse> done);
+  void Start(Completion<pod::StartContainerResponse> done);
+  void SendSignal(const pod::SignalRequest& request, Done done);
+  void Exec(const pod::ExecRequest& request, Stdio stdio, Completion<pod::ExecResponse> done);
+  void CloseStdin(const spec::ProcessRef& process, Done done);
+  void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done);
+  void UpdateResources(const spec::Resources& resources, Done done);
+  // Kills everything in it, at once, also a Create that hangs; then removes group and writable
+  // layer. `done` comes after the events of all its processes.
+  void Remove(Done done);
+
+  spec::ContainerStatus Describe() const;
+  const Cgroup* cgroup() const { return cgroup_ ? &*cgroup_ : nullptr; }
+  const std::string& writable_folder() const { return spec_.rootfs().writable_directory(); }
+  // Of the first process; -1 once it has ended.
+  int pidfd() const { return init_ ? init_->pidfd() : -1; }
+  bool running() const { return state_ == spec::RUNNING; }
+
+ private:
+  using Created = Completion<pod::CreateContainerResponse>;
+
+  Status Prepare();
+  Status MakeCgroup(const std::vector<DeviceRule>& rules);
+  Status LaunchInit(Stdio stdio);
+  // The process whose pid namespace the container joins; nothing: its own, or the machine's.
+  Result<std::optional<int>> PidNamespaceOwner() const;
+  void OnPrepared(Result<spec::ResolvedUser> user);
+  void OnStarted(Status status);
+  void UndoCreate(Error error);
+  void OnInitExit(ProcessEnd end);
+  void OnExecExit(const std::string& exec_id, ProcessEnd end);
+  Status LaunchExec(const pod::ExecRequest& request, Stdio stdio,
+                    std::shared_ptr<Completion<pod::ExecResponse>> done);
+  spec::ProcessSpec ExecProcess(const pod::ExecRequest& request) const;
+  spec::ExitStatus ExitOf(ProcessEnd end);
+  void WatchOom();
+  void ReportOomKills();
+  ContainerProcess* Find(const spec::ProcessRef& process);
+  Status SignalOne(const pod::SignalRequest& request);
+  Status SignalAll(int signal);
+  void RemoveKernelObjects(Done done);
+  void FinishRemoveIfEnded();
+
+  SandboxContext& sandbox_;
+  spec::ContainerSpec spec_;
+  ContainerPlan plan_;
+  std::string cgroup_path_;
+  std::optional<Cgroup> cgroup_;
+  CapabilitySet capabilities_;
+  std::shared_ptr<const SeccompProgram> seccomp_;
+  spec::ContainerState state_ = spec::CREATED;
+  Created creating_;                                  // while Create goes on
+  Completion<pod::StartContainerResponse> starting_;  // while Start goes on
+  std::optional<Error> failure_;                      // of either; told once the process is reaped
+  bool killed_by_request_ = false;
+  uint64_t oom_kills_ = 0;
+  int64_t started_at_ns_ = 0;
+  spec::ExitStatus exit_;
+  spec::ResolvedUser user_;
+  UniqueFd devpts_;
+  std::unique_ptr<ContainerProcess> init_;
+  std::map<std::string, std::unique_ptr<ContainerProcess>> execs_;
+  UniqueFd oom_events_;
+  EventLoop::Watch oom_watch_;
+  EventLoop::Watch oom_settled_;
+  std::unique_ptr<ChildTask> removal_;
+  Done removed_;
+  SerialQueue queue_;
+};
+
+}  // namespace catamaran

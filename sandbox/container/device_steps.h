@@ -1,0 +1,26 @@
+#pragma once
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/container/plan.h"
+
+namespace catamaran {
+
+// The child's work in /dev, all of it below the root's descriptor (CVE-2026-41579: an image whose
+// /dev is a link).
+
+// Nodes and links of the plan. What exists already stays.
+Status MakeDevices(int root_fd, const ContainerPlan& plan);
+
+struct Terminal {
+  UniqueFd master;
+  UniqueFd slave;
+};
+// A new pseudo-terminal of this devpts. Its slave is opened through the master (TIOCGPTPEER), never
+// by name (CVE-2025-52565).
+Result<Terminal> OpenTerminal(int devpts_fd);
+
+// Binds the slave over /dev/console.
+Status BindConsole(int root_fd, int slave_fd);
+
+}  // namespace catamaran

@@ -1,0 +1,235 @@
+#include "sandbox/container/plan_mounts.h"
+
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+namespace catamaran {
+namespace {
+
+constexpr uint64_t kHardened = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+constexpr size_t kMaximumMounts = 4096;
+
+// What lxcfs and the like put over single files of /proc; anything else there would hide the real
+// procfs from us (CVE-2023-27561) or from the container.
+constexpr std::array kAllowedInProc = {"/proc/cpuinfo",
+                                       "/proc/diskstats",
+                                       "/proc/meminfo",
+                                       "/proc/stat",
+                                       "/proc/swaps",
+                                       "/proc/uptime",
+                                       "/proc/loadavg",
+                                       "/proc/slabinfo",
+                                       "/proc/sys/kernel/ns_last_pid",
+                                       "/proc/sys/crypto/fips_enabled"};
+
+PlannedMount Filesystem(std::string target, std::string type,
+                        std::vector<std::pair<std::string, std::string>> parameters,
+                        uint64_t attributes) {
+  PlannedMount mount;
+  mount.target = std::move(target);
+  mount.type = std::move(type);
+  mount.parameters = std::move(parameters);
+  mount.attributes = attributes;
+  return mount;
+}
+
+PlannedMount Bind(std::string target, std::string source, uint64_t attributes) {
+  PlannedMount mount;
+  mount.kind = MountKind::kBind;
+  mount.target = std::move(target);
+  mount.source = std::move(source);
+  mount.attributes = attributes;
+  return mount;
+}
+
+// cgroup v2: a mount of the container's own cgroup namespace. v1 has the group's folder of each
+// hierarchy. A privileged container sees the machine's tree.
+void AddCgroupMounts(const PlanInput& input, std::vector<PlannedMount>& mounts) {
+  const char* kRoot = "/sys/fs/cgroup";
+  if (input.container.privileged()) {
+    PlannedMount all = Bind(kRoot, kRoot, kHardened);
+    all.recursive = all.recursive_attributes = true;
+    mounts.push_back(std::move(all));
+    return;
+  }
+  if (input.cgroups.unified) {
+    mounts.push_back(Filesystem(kRoot, "cgroup2", {}, kHardened | MOUNT_ATTR_RDONLY));
+    return;
+  }
+  mounts.push_back(Filesystem(kRoot, "tmpfs", {{"mode", "755"}, {"size", "64k"}}, kHardened));
+  for (const auto& hierarchy : input.cgroups.mounts) {
+    const std::string mount_point = std::string(kRoot) + "/" + hierarchy;
+    mounts.push_back(
+        Bind(mount_point, mount_point + input.cgroup_path, kHardened | MOUNT_ATTR_RDONLY));
+  }
+}
+
+std::vector<PlannedMount> OwnMounts(const PlanInput& input) {
+  std::vector<PlannedMount> mounts;
+  const uint64_t sys_readonly = input.container.privileged() ? 0 : MOUNT_ATTR_RDONLY;
+  mounts.push_back(Filesystem("/proc", "proc", {}, kHardened));
+  mounts.push_back(Filesystem("/dev", "tmpfs", {{"mode", "755"}, {"size", "65536k"}},
+                              MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME));
+  mounts.push_back(
+      Filesystem("/dev/pts", "devpts",
+                 {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
+                 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+  mounts.push_back(Filesystem("/dev/mqueue", "mqueue", {}, kHardened));
+  if (input.sandbox.ipc() == spec::NODE) {
+    mounts.push_back(Bind("/dev/shm", "/dev/shm", kHardened));
+  } else {
+    PlannedMount shm;
+    shm.kind = MountKind::kSharedMemory;
+    shm.target = "/dev/shm";
+    shm.attributes = kHardened;
+    mounts.push_back(std::move(shm));
+  }
+  mounts.push_back(Filesystem("/sys", "sysfs", {}, kHardened | sys_readonly));
+  AddCgroupMounts(input, mounts);
+  return mounts;
+}
+
+Status AddSandboxFiles(const PlanInput& input, std::vector<PlannedMount>& mounts) {
+  for (int i = 0; i < input.sandbox.files_size(); ++i) {
+    ASSIGN_OR_RETURN(
+        const std::string target,
+        NormalContainerPath(input.sandbox.files(i).container_path(), "files.container_path"));
+    mounts.push_back(Bind(target, SandboxFilePath(input.sandbox, i),
+                          input.container.rootfs().readonly() ? MOUNT_ATTR_RDONLY : 0));
+  }
+  return {};
+}
+
+Status CheckTarget(const std::string& target, const std::string& field) {
+  if (target == "/")
+    return Fail(ErrorCode::kInvalidArgument,
+                "{}.container_path \"/\": the root file system is the image's", field);
+  if (IsAtOrBelow(target, "/proc") &&
+      std::find(kAllowedInProc.begin(), kAllowedInProc.end(), target) == kAllowedInProc.end())
+    return Fail(ErrorCode::kInvalidArgument,
+                "{}.container_path \"{}\": nothing is mounted over /proc", field, target);
+  return {};
+}
+
+Result<uint64_t> AttributesOf(const spec::Mount& mount, const std::string& field) {
+  uint64_t attributes = mount.readonly() ? MOUNT_ATTR_RDONLY : 0;
+  for (const auto& option : mount.options()) {
+    if (option == "noexec") {
+      attributes |= MOUNT_ATTR_NOEXEC;
+    } else if (option == "nodev") {
+      attributes |= MOUNT_ATTR_NODEV;
+    } else if (option == "nosuid") {
+      attributes |= MOUNT_ATTR_NOSUID;
+    } else {
+      return Fail(ErrorCode::kInvalidArgument,
+                  "{}.options \"{}\": only noexec, nodev and nosuid are known", field, option);
+    }
+  }
+  return attributes;
+}
+
+Status CheckCombination(const spec::Mount& mount, const std::string& field) {
+  if (mount.uid_mappings_size() + mount.gid_mappings_size() > 0)
+    return Fail(
+        ErrorCode::kUnimplemented,
+        "{}.uid_mappings: id-mapped mounts come with user namespaces, which are not supported",
+        field);
+  if (mount.recursive_readonly() && !mount.readonly())
+    return Fail(ErrorCode::kInvalidArgument, "{}.recursive_readonly needs readonly", field);
+  if (mount.recursive_readonly() && mount.propagation() != spec::PRIVATE)
+    return Fail(ErrorCode::kInvalidArgument, "{}.recursive_readonly needs private propagation",
+                field);
+  if (mount.has_image() && !mount.readonly())
+    return Fail(ErrorCode::kInvalidArgument, "{}.image must be readonly", field);
+  return {};
+}
+
+Result<PlannedMount> RequestedMount(const spec::Mount& mount, const std::string& field) {
+  PlannedMount planned;
+  planned.field = field;
+  ASSIGN_OR_RETURN(planned.target,
+                   NormalContainerPath(mount.container_path(), field + ".container_path"));
+  RETURN_IF_ERROR(CheckTarget(planned.target, field));
+  RETURN_IF_ERROR(CheckCombination(mount, field));
+  ASSIGN_OR_RETURN(planned.attributes, AttributesOf(mount, field));
+  planned.propagation = mount.propagation();
+  planned.recursive_attributes = mount.recursive_readonly();
+  switch (mount.source_case()) {
+    case spec::Mount::kHostPath:
+      if (mount.host_path().empty() || mount.host_path()[0] != '/')
+        return Fail(ErrorCode::kInvalidArgument, "{}.host_path \"{}\": an absolute path is needed",
+                    field, mount.host_path());
+      planned.kind = MountKind::kBind;
+      planned.source = mount.host_path();
+      planned.recursive = true;
+      return planned;
+    case spec::Mount::kTmpfs:
+      planned.type = "tmpfs";
+      planned.parameters = {{"mode", fmt::format("{:o}", mount.tmpfs().mode() & 07777)}};
+      if (mount.tmpfs().size_bytes() > 0)
+        planned.parameters.emplace_back("size", std::to_string(mount.tmpfs().size_bytes()));
+      return planned;
+    case spec::Mount::kImage:
+      planned.kind = MountKind::kImage;
+      planned.image = mount.image();
+      return planned;
+    case spec::Mount::kVolumePath:
+      return Fail(ErrorCode::kInvalidArgument,
+                  "{}.volume_path: the agent resolves these before the engine sees them", field);
+    case spec::Mount::SOURCE_NOT_SET:
+      break;
+  }
+  return Fail(ErrorCode::kInvalidArgument, "{} has no source: host_path, tmpfs or image", field);
+}
+
+size_t Depth(const std::string& path) { return std::count(path.begin(), path.end(), '/'); }
+
+}  // namespace
+
+std::string SandboxFilePath(const spec::SandboxSpec& sandbox, int index) {
+  const std::filesystem::path path(sandbox.files(index).container_path());
+  return fmt::format("{}/files/{}-{}", sandbox.state_directory(), index, path.filename().string());
+}
+
+bool IsAtOrBelow(std::string_view path, std::string_view folder) {
+  return path.substr(0, folder.size()) == folder &&
+         (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+Result<std::string> NormalContainerPath(const std::string& path, const std::string& field) {
+  if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos)
+    return Fail(ErrorCode::kInvalidArgument, "{} \"{}\": an absolute path is needed", field, path);
+  std::string normal = std::filesystem::path(path).lexically_normal().string();
+  while (normal.size() > 1 && normal.back() == '/') normal.pop_back();
+  return normal;
+}
+
+Result<std::vector<PlannedMount>> PlanMounts(const PlanInput& input) {
+  if (static_cast<size_t>(input.container.mounts_size()) > kMaximumMounts)
+    return Fail(ErrorCode::kInvalidArgument, "mounts: {} are more than {}",
+                input.container.mounts_size(), kMaximumMounts);
+  std::vector<PlannedMount> requested;
+  for (int i = 0; i < input.container.mounts_size(); ++i) {
+    ASSIGN_OR_RETURN(auto mount,
+                     RequestedMount(input.container.mounts(i), fmt::format("mounts[{}]", i)));
+    requested.push_back(std::move(mount));
+  }
+  std::vector<PlannedMount> mounts = OwnMounts(input);
+  RETURN_IF_ERROR(AddSandboxFiles(input, mounts));
+  // A request for the same path, or for a folder above it, takes the place of ours.
+  std::erase_if(mounts, [&](const PlannedMount& own) {
+    return std::any_of(requested.begin(), requested.end(), [&](const PlannedMount& mount) {
+      return IsAtOrBelow(own.target, mount.target);
+    });
+  });
+  std::move(requested.begin(), requested.end(), std::back_inserter(mounts));
+  std::stable_sort(mounts.begin(), mounts.end(), [](const auto& left, const auto& right) {
+    return Depth(left.target) < Depth(right.target);
+  });
+  return mounts;
+}
+
+}  // namespace catamaran

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/container/capabilities.h"
+#include "sandbox/container/seccomp.h"
+#include "sandbox/container/user.h"
+#include "sandbox/spec/sandbox_spec.pb.h"
+
+namespace catamaran {
+
+// What a container's first process and one that is exec'd later do alike, in the child.
+
+struct ProcessStdio {
+  int in = -1;  // -1: /dev/null
+  int out = -1;
+  int err = -1;
+};
+
+// First of all: own session and keyring, default signals, umask 022, oom_score_adj (never lower
+// than this process may set).
+Status BeginProcess(const spec::ProcessSpec& process);
+
+// Puts the descriptors on 0, 1 and 2, owned by the process's user where they are pipes or
+// terminals.
+Status InstallStdio(const ProcessStdio& stdio, int null_fd, uid_t uid);
+// The same with a terminal, which becomes the controlling one.
+Status InstallTerminal(int slave_fd, uid_t uid);
+
+// process.cwd below the root, made if missing.
+Result<UniqueFd> OpenWorkingDirectory(int root_fd, const std::string& cwd);
+// Goes there once the root was entered, and checks that it is inside (CVE-2024-21626).
+Status EnterWorkingDirectory(int folder_fd);
+
+struct Credentials {
+  ProcessUser user;
+  CapabilitySet capabilities;
+  std::shared_ptr<const SeccompProgram> seccomp;  // null: unconfined
+};
+// Limits, labels, groups, ids, capabilities, filter, and execve. Returns only the error.
+Error BecomeProgram(const spec::ProcessSpec& process, const Credentials& credentials);
+
+}  // namespace catamaran

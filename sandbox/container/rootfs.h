@@ -1,0 +1,56 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/spec/sandbox_spec.pb.h"
+
+namespace catamaran {
+
+// How an image's layers are put together.
+enum class RootfsMethod {
+  kBest,    // what this kernel can: detached mounts given by descriptor (Linux 6.15), else paths
+  kByPath,  // older kernels' way, everywhere: loop devices, an overlay of attached folders
+};
+
+// Puts root file systems together in the calling process's own mount namespace, which ends with
+// the container: nothing shows in anybody else's mount table. For the child only: all of it may
+// block on a disk.
+class RootfsBuilder {
+ public:
+  // What must be attached somewhere before the root is pivoted is attached in scratch_folder; it
+  // stays empty for everybody else. One folder serves all containers of a sandbox, at once too.
+  static Status MakeScratchFolders(const std::string& scratch_folder);
+  RootfsBuilder(std::string scratch_folder, RootfsMethod method)
+      : scratch_folder_(std::move(scratch_folder)), method_(method) {}
+
+  // The container's root: layers (or lower_directories) under the writable folder's upper. The
+  // mount is attached, writable even where spec.readonly is set (mount points may be missing), and
+  // has the mode and owner of the image's root folder.
+  Result<UniqueFd> MountContainerRoot(const spec::RootfsSpec& spec);
+
+  // The layers alone, read-only, or what lies below sub_path in them: a detached mount.
+  Result<UniqueFd> MountImage(const spec::ImageMount& image);
+
+ private:
+  // Bottom first.
+  Result<std::vector<UniqueFd>> OpenLowers(const spec::RootfsSpec& spec);
+  Result<UniqueFd> MountLayer(const std::string& blob);
+  Result<UniqueFd> OverlayByDescriptors(const std::vector<UniqueFd>& lowers, int upper_fd,
+                                        int work_fd);
+  // writable_folder is empty for a read-only view.
+  Result<UniqueFd> OverlayByPaths(const std::vector<UniqueFd>& lowers,
+                                  const std::string& writable_folder);
+  // A new empty folder, on a tmpfs of this builder's own, to attach something to.
+  Result<UniqueFd> NewScratchFolder(const std::string& name);
+  Result<UniqueFd> Attach(UniqueFd mount, const std::string& name);
+
+  std::string scratch_folder_;
+  RootfsMethod method_;
+  UniqueFd scratch_;
+  int next_overlay_ = 0;
+};
+
+}  // namespace catamaran
