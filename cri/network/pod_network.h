@@ -45,7 +45,7 @@ class PodNetwork {
   // Ready, or why not: the reason and message of the NetworkReady condition.
   struct Readiness {
     bool ready = false;
-    std::string reason;   // "NetworkPluginNotReady"
+    std::string reason;  // "NetworkPluginNotReady"
     std::string message;
   };
   virtual Readiness ready() const = 0;

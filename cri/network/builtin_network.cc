@@ -1,0 +1,341 @@
+#include "cri/network/builtin_network.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "cri/network/netns_pin.h"
+#include "cri/network/nft_rules.h"
+#include "cri/network/pod_link.h"
+#include "sandbox/base/files.h"
+#include "sandbox/kernel/netlink.h"
+#include "sandbox/kernel/netlink_message.h"
+
+namespace catamaran {
+namespace {
+
+constexpr int kMostAttempts = 8;
+constexpr auto kRulesPatience = std::chrono::seconds(30);
+constexpr size_t kLongestPodId = 200;
+
+// Seven hexadecimal digits of the run folder's name (FNV-1a): daemons that live side by side have
+// different ones, and a daemon finds its own things again.
+std::string TagOf(const HostPath& run) {
+  uint64_t hash = 14695981039346656037u;
+  for (const char c : run.value().lexically_normal().string())
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return fmt::format("{:07x}", (hash ^ hash >> 32) & 0xfffffff);
+}
+
+Status CheckPodId(const PodId& pod) {
+  const auto& id = pod.value();
+  const bool good = !id.empty() && id.size() <= kLongestPodId && id[0] != '.' &&
+                    std::all_of(id.begin(), id.end(), [](unsigned char c) {
+                      return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+                    });
+  if (good) return {};
+  return Fail(ErrorCode::kInvalidArgument, "pod id \"{}\": must be letters, digits, -, _ and .",
+              id);
+}
+
+std::string ProtocolName(PortMapping::Protocol protocol) {
+  switch (protocol) {
+    case PortMapping::Protocol::kTcp:
+      return "tcp";
+    case PortMapping::Protocol::kUdp:
+      return "udp";
+    case PortMapping::Protocol::kSctp:
+      return "sctp";
+  }
+  return "tcp";
+}
+
+// Those that need a rule. Addresses are written anew, so that nothing else gets into the rules.
+Result<std::vector<network::HostPort>> HostPorts(const std::vector<PortMapping>& mappings) {
+  std::vector<network::HostPort> ports;
+  for (const auto& mapping : mappings) {
+    if (mapping.host_port == 0) continue;
+    if (mapping.container_port == 0)
+      return Fail(ErrorCode::kInvalidArgument,
+                  "port_mappings: container_port of host port {} must not be 0", mapping.host_port);
+    auto& port = ports.emplace_back();
+    port.set_protocol(ProtocolName(mapping.protocol));
+    port.set_host_port(mapping.host_port);
+    port.set_container_port(mapping.container_port);
+    if (mapping.host_ip.empty()) continue;
+    const auto address = ParsePrefix(mapping.host_ip);
+    if (!address || mapping.host_ip.find('/') != std::string::npos)
+      return Fail(ErrorCode::kInvalidArgument,
+                  "port_mappings: host_ip \"{}\": must be an IP address", mapping.host_ip);
+    port.set_host_ip(AddressText(address->family, address->bytes));
+  }
+  return ports;
+}
+
+bool Collide(const network::HostPort& a, const network::HostPort& b) {
+  const auto everywhere = [](const std::string& ip) {
+    return ip.empty() || ip == "0.0.0.0" || ip == "::";
+  };
+  return a.protocol() == b.protocol() && a.host_port() == b.host_port() &&
+         (everywhere(a.host_ip()) || everywhere(b.host_ip()) || a.host_ip() == b.host_ip());
+}
+
+bool UsesV6(const std::vector<AddressRange>& ranges) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [](const AddressRange& range) { return !range.is_v4(); });
+}
+
+Result<std::vector<AddressRange>> ConfiguredRanges(const BuiltinNetworkOptions& options) {
+  const bool both = !options.cidr_v4.empty() && !options.cidr_v6.empty();
+  return AddressRange::ParseList(options.cidr_v4 + (both ? "," : "") + options.cidr_v6);
+}
+
+}  // namespace
+
+// The right to work on one pod: waits for whoever works on it now.
+class BuiltinNetwork::Claim {
+ public:
+  static Result<Claim> Take(BuiltinNetwork& network, const PodId& pod, Deadline deadline) {
+    RETURN_IF_ERROR(CheckPodId(pod));
+    std::unique_lock lock(network.mutex_);
+    const auto free = [&] { return !network.claimed_.contains(pod.value()); };
+    while (!free()) {
+      if (deadline.expired())
+        return Fail(ErrorCode::kDeadlineExceeded, "the network of pod {} is being changed",
+                    pod.value());
+      network.released_.wait_for(lock, deadline.Remaining());
+    }
+    network.claimed_.insert(pod.value());
+    return Claim(&network, pod.value());
+  }
+  Claim(Claim&& other) noexcept
+      : network_(std::exchange(other.network_, nullptr)), pod_(std::move(other.pod_)) {}
+  Claim& operator=(Claim&&) = delete;
+  ~Claim() {
+    if (network_ == nullptr) return;
+    const std::lock_guard lock(network_->mutex_);
+    network_->claimed_.erase(pod_);
+    network_->released_.notify_all();
+  }
+
+ private:
+  Claim(BuiltinNetwork* network, std::string pod) : network_(network), pod_(std::move(pod)) {}
+  BuiltinNetwork* network_;
+  std::string pod_;
+};
+
+Result<std::unique_ptr<BuiltinNetwork>> BuiltinNetwork::Make(const BuiltinNetworkOptions& options) {
+  ASSIGN_OR_RETURN(auto ranges, ConfiguredRanges(options));
+  ASSIGN_OR_RETURN(auto store, NetworkRecordStore::Open(options.root / "network"));
+  ASSIGN_OR_RETURN(auto records, store.Load());
+  ASSIGN_OR_RETURN(auto pod_cidr, store.LoadPodCidr());
+  if (!pod_cidr.empty()) {
+    ASSIGN_OR_RETURN(ranges, AddressRange::ParseList(pod_cidr));
+  }
+  ASSIGN_OR_RETURN(auto boot_id, ReadBootId());
+  const HostPath pins = options.run / "netns";
+  RETURN_IF_ERROR(MakeDirectories(pins.value(), 0700));
+  std::unique_ptr<BuiltinNetwork> network(
+      new BuiltinNetwork(std::move(store), pins, TagOf(options.run), std::move(boot_id)));
+  for (auto& record : records) network->records_.emplace(record.pod_id(), std::move(record));
+  network->ranges_ = std::move(ranges);
+  network->pod_cidr_ = std::move(pod_cidr);
+  RETURN_IF_ERROR(EnableForwarding(UsesV6(network->ranges_)));
+  RETURN_IF_ERROR(network->UpdateRules(Deadline::After(kRulesPatience)));
+  return network;
+}
+
+BuiltinNetwork::~BuiltinNetwork() {
+  if (records_.empty()) (void)RunNft(NftRemoval(tag_), Deadline::After(kRulesPatience));
+}
+
+std::string BuiltinNetwork::LinkOf(uint32_t slot) const {
+  return fmt::format("cat{}{:05x}", tag_, slot);
+}
+
+Status BuiltinNetwork::CheckHostPorts(const std::vector<network::HostPort>& ports) const {
+  for (const auto& [pod, record] : records_)
+    for (const auto& used : record.host_ports())
+      for (const auto& port : ports)
+        if (Collide(used, port))
+          return Fail(ErrorCode::kFailedPrecondition, "host port {}/{} is taken by pod {}",
+                      port.host_port(), port.protocol(), pod);
+  return {};
+}
+
+// Addresses are given out in turn, so that one that was just given back rests for a while.
+Result<uint32_t> BuiltinNetwork::FreeSlot(const std::set<std::string>& taken) const {
+  std::unordered_set<uint32_t> slots;
+  std::set<std::string> addresses = taken;
+  for (const auto& [pod, record] : records_) {
+    slots.insert(record.slot());
+    addresses.insert(record.interface().addresses().begin(), record.interface().addresses().end());
+  }
+  uint32_t last = ranges_.front().last_slot();
+  for (const auto& range : ranges_) last = std::min(last, range.last_slot());
+  const uint32_t count = last - AddressRange::kFirstSlot + 1;
+  const uint32_t start = last_slot_ >= last ? 0 : last_slot_ + 1 - AddressRange::kFirstSlot;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t slot = AddressRange::kFirstSlot + (start + i) % count;
+    if (slots.contains(slot)) continue;
+    if (std::none_of(ranges_.begin(), ranges_.end(), [&](const AddressRange& range) {
+          return addresses.contains(range.SingleRoute(slot));
+        }))
+      return slot;
+  }
+  return Fail(ErrorCode::kResourceExhausted, "every address of {} is in use",
+              ranges_.front().cidr());
+}
+
+Result<network::NetworkRecord> BuiltinNetwork::Reserve(const PodNetworkRequest& request,
+                                                       std::vector<network::HostPort> ports) {
+  // Another daemon on this machine may use the same range: its pods show as routes.
+  std::set<std::string> taken;
+  ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
+  ASSIGN_OR_RETURN(const auto routes, netlink.ListRoutes());
+  for (const auto& route : routes) taken.insert(route.destination);
+  const uint32_t mtu = MachineMtu();
+
+  const std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(CheckHostPorts(ports));
+  ASSIGN_OR_RETURN(const uint32_t slot, FreeSlot(taken));
+  last_slot_ = slot;
+  Record record;
+  record.set_pod_id(request.pod.value());
+  record.set_boot_id(boot_id_);
+  record.set_slot(slot);
+  record.set_netns((pins_ / request.pod.value()).string());
+  record.set_host_link(LinkOf(slot));
+  *record.mutable_interface() = PlanPodInterface(ranges_, slot, mtu);
+  for (auto& port : ports) *record.add_host_ports() = std::move(port);
+  records_[record.pod_id()] = record;
+  return record;
+}
+
+Status BuiltinNetwork::UpdateRules(Deadline deadline) {
+  const std::lock_guard rules_lock(rules_mutex_);
+  std::vector<Record> now;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [pod, record] : records_)
+      if (record.boot_id() == boot_id_) now.push_back(record);
+  }
+  return RunNft(NftRules(tag_, now), deadline);
+}
+
+Status BuiltinNetwork::Connect(const Record& record, Deadline deadline) {
+  RETURN_IF_ERROR(store_.Save(record));
+  ASSIGN_OR_RETURN(const auto netns, PinNewNetworkNamespace(HostPath(record.netns())));
+  RETURN_IF_ERROR(
+      ConnectPod(record.host_link(), record.interface(), netns.get(),
+                 record.host_ports().empty() ? LoopbackRouting::kOff : LoopbackRouting::kOn));
+  if (!record.host_ports().empty()) RETURN_IF_ERROR(UpdateRules(deadline));
+  return {};
+}
+
+Result<PodNetworkResult> BuiltinNetwork::Attach(const PodNetworkRequest& request,
+                                                Deadline deadline) {
+  ASSIGN_OR_RETURN(const auto ports, HostPorts(request.ports));
+  ASSIGN_OR_RETURN(const Claim claim, Claim::Take(*this, request.pod, deadline));
+  {
+    const std::lock_guard lock(mutex_);
+    if (records_.contains(request.pod.value()))
+      return Fail(ErrorCode::kAlreadyExists, "pod {} has a network already", request.pod.value());
+  }
+  for (int attempt = 1;; ++attempt) {
+    ASSIGN_OR_RETURN(const Record record, Reserve(request, ports));
+    auto connected = Connect(record, deadline);
+    if (connected) {
+      PodNetworkResult result;
+      result.netns = HostPath(record.netns());
+      result.interfaces = {record.interface()};
+      return result;
+    }
+    // Where this fails too, the record stays and a later Detach carries on.
+    const auto undone = TearDown(record, Deadline::After(kRulesPatience));
+    // Somebody took the address between our look at the routes and now: the next one, then.
+    const bool again = connected.error().code == ErrorCode::kAlreadyExists && undone;
+    if (!again || attempt == kMostAttempts)
+      return tl::unexpected(
+          std::move(connected).error().While("attach pod " + request.pod.value()));
+  }
+}
+
+Status BuiltinNetwork::TearDown(const Record& record, Deadline deadline) {
+  if (!record.host_ports().empty()) {
+    {
+      const std::lock_guard lock(mutex_);
+      records_[record.pod_id()].clear_host_ports();
+    }
+    RETURN_IF_ERROR(UpdateRules(deadline));
+  }
+  ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
+  RETURN_IF_ERROR(netlink.DeleteLink(record.host_link()));
+  RETURN_IF_ERROR(UnpinNetworkNamespace(HostPath(record.netns())));
+  RETURN_IF_ERROR(store_.Remove(record.pod_id()));
+  const std::lock_guard lock(mutex_);
+  records_.erase(record.pod_id());
+  return {};
+}
+
+Status BuiltinNetwork::Detach(const PodId& pod, Deadline deadline) {
+  ASSIGN_OR_RETURN(const Claim claim, Claim::Take(*this, pod, deadline));
+  Record record;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = records_.find(pod.value());
+    if (found == records_.end()) return {};
+    record = found->second;
+  }
+  auto done = TearDown(record, deadline);
+  if (!done) return tl::unexpected(std::move(done).error().While("detach pod " + pod.value()));
+  return {};
+}
+
+Status BuiltinNetwork::DetachExcept(const std::vector<PodId>& pods, Deadline deadline) {
+  std::vector<PodId> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [pod, record] : records_)
+      if (std::find(pods.begin(), pods.end(), PodId(pod)) == pods.end()) gone.emplace_back(pod);
+  }
+  for (const auto& pod : gone) RETURN_IF_ERROR(Detach(pod, deadline));
+  return Sweep();
+}
+
+// Whatever a crash left that no record names. Under the lock, so that nothing of a pod that is
+// being attached is mistaken for that: its record is there first.
+Status BuiltinNetwork::Sweep() {
+  const std::lock_guard lock(mutex_);
+  std::set<std::string> links;
+  for (const auto& [pod, record] : records_) links.insert(record.host_link());
+  ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
+  ASSIGN_OR_RETURN(const auto all, netlink.ListLinks());
+  for (const auto& link : all)
+    if (link.name.starts_with("cat" + tag_) && link.kind == "veth" && !links.contains(link.name))
+      RETURN_IF_ERROR(netlink.DeleteLink(link.name));
+  ASSIGN_OR_RETURN(const auto pins, ListDirectory(pins_.value()));
+  for (const auto& pin : pins)
+    if (!records_.contains(pin)) RETURN_IF_ERROR(UnpinNetworkNamespace(pins_ / pin));
+  return {};
+}
+
+Status BuiltinNetwork::SetPodCidr(const std::string& cidr) {
+  if (cidr.empty()) return {};
+  ASSIGN_OR_RETURN(auto ranges, AddressRange::ParseList(cidr));
+  RETURN_IF_ERROR(EnableForwarding(UsesV6(ranges)));
+  const std::lock_guard lock(mutex_);
+  if (cidr == pod_cidr_) return {};
+  RETURN_IF_ERROR(store_.SavePodCidr(cidr));
+  pod_cidr_ = cidr;
+  ranges_ = std::move(ranges);
+  last_slot_ = AddressRange::kFirstSlot - 1;
+  return {};
+}
+
+Result<std::unique_ptr<PodNetwork>> MakeBuiltinNetwork(const BuiltinNetworkOptions& options) {
+  auto made = BuiltinNetwork::Make(options);
+  if (!made) return tl::unexpected(std::move(made).error().While("built-in network"));
+  return std::unique_ptr<PodNetwork>(std::move(*made));
+}
+
+}  // namespace catamaran

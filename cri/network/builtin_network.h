@@ -1,0 +1,71 @@
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cri/network/address_range.h"
+#include "cri/network/network_record.pb.h"
+#include "cri/network/pod_network.h"
+#include "cri/network/record_store.h"
+
+namespace catamaran {
+
+// The network that needs no plugins: every pod gets a routed veth pair and an address from one
+// range. Use MakeBuiltinNetwork.
+//
+// The order of things makes it safe to be killed anywhere: a pod's record is on disk before
+// anything it names is made, and is removed after everything it names is gone. What no record names
+// is swept by DetachExcept: it carries this daemon's tag in its name, or lies in its run folder.
+class BuiltinNetwork final : public PodNetwork {
+ public:
+  static Result<std::unique_ptr<BuiltinNetwork>> Make(const BuiltinNetworkOptions& options);
+  // Takes the rule set out of the kernel unless pods still use it.
+  ~BuiltinNetwork() override;
+
+  Readiness ready() const override { return {true, "", ""}; }
+  Result<PodNetworkResult> Attach(const PodNetworkRequest& request, Deadline deadline) override;
+  Status Detach(const PodId& pod, Deadline deadline) override;
+  Status DetachExcept(const std::vector<PodId>& pods, Deadline deadline) override;
+  Status SetPodCidr(const std::string& cidr) override;
+
+ private:
+  using Record = network::NetworkRecord;
+  class Claim;
+
+  BuiltinNetwork(NetworkRecordStore store, HostPath pins, std::string tag, std::string boot_id)
+      : store_(std::move(store)),
+        pins_(std::move(pins)),
+        tag_(std::move(tag)),
+        boot_id_(std::move(boot_id)) {}
+
+  Result<Record> Reserve(const PodNetworkRequest& request, std::vector<network::HostPort> ports);
+  Result<uint32_t> FreeSlot(const std::set<std::string>& taken) const;
+  Status CheckHostPorts(const std::vector<network::HostPort>& ports) const;
+  Status Connect(const Record& record, Deadline deadline);
+  Status TearDown(const Record& record, Deadline deadline);
+  Status UpdateRules(Deadline deadline);
+  Status Sweep();
+  std::string LinkOf(uint32_t slot) const;
+
+  const NetworkRecordStore store_;
+  const HostPath pins_;
+  const std::string tag_;  // of everything this daemon makes in the machine's namespace
+  const std::string boot_id_;
+
+  mutable std::mutex
+      mutex_;  // guards what follows; never held while waiting for anything but disks
+  std::condition_variable released_;
+  std::set<std::string> claimed_;  // pods being worked on
+  std::map<std::string, Record> records_;
+  std::vector<AddressRange> ranges_;
+  std::string pod_cidr_;
+  uint32_t last_slot_ = AddressRange::kFirstSlot - 1;
+
+  std::mutex rules_mutex_;  // one nft at a time, each with the newest records
+};
+
+}  // namespace catamaran

@@ -1,0 +1,460 @@
+#include "cri/network/builtin_network.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <fstream>
+#include <functional>
+#include <thread>
+
+#include "cri/network/nft_rules.h"
+#include "sandbox/base/abort_step.h"
+#include "sandbox/base/files.h"
+#include "sandbox/kernel/netlink.h"
+
+// The network on the running kernel, in a "machine" of its own: mount and network namespaces with a
+// link to an outside world, where every test starts anew.
+namespace catamaran {
+namespace {
+
+Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
+
+// Socket addresses by text: IPv4 or IPv6.
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+};
+Address At(const std::string& text, uint16_t port) {
+  Address address;
+  if (text.find(':') == std::string::npos) {
+    auto* four = reinterpret_cast<sockaddr_in*>(&address.storage);
+    *four = {AF_INET, htons(port), {}, {}};
+    inet_pton(AF_INET, text.c_str(), &four->sin_addr);
+    address.length = sizeof *four;
+  } else {
+    auto* six = reinterpret_cast<sockaddr_in6*>(&address.storage);
+    six->sin6_family = AF_INET6;
+    six->sin6_port = htons(port);
+    inet_pton(AF_INET6, text.c_str(), &six->sin6_addr);
+    address.length = sizeof *six;
+  }
+  return address;
+}
+
+// A listening TCP socket; it stays in the namespace of the thread that makes it.
+Result<UniqueFd> Listen(const std::string& text, uint16_t port) {
+  const Address address = At(text, port);
+  UniqueFd listener(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) !=
+      0)
+    return FailWithErrno("bind {}", text);
+  if (listen(listener.get(), 5) != 0) return FailWithErrno("listen");
+  return listener;
+}
+
+// Connects to text:port, and checks that it is this listener that is reached. Returns the address
+// the listener sees, or "" where nothing was reached in time.
+std::string Reach(const UniqueFd& listener, const std::string& text, uint16_t port,
+                  int patience_ms = 30000) {
+  const Address address = At(text, port);
+  const UniqueFd client(
+      socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int connected =
+      connect(client.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length);
+  if (connected != 0 && errno != EINPROGRESS) return "";
+  pollfd ready{listener.get(), POLLIN, 0};
+  if (poll(&ready, 1, patience_ms) != 1) return "";
+  sockaddr_storage from{};
+  socklen_t length = sizeof from;
+  const UniqueFd server(accept(listener.get(), reinterpret_cast<sockaddr*>(&from), &length));
+  char seen[INET6_ADDRSTRLEN] = "";
+  if (from.ss_family == AF_INET)
+    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(&from)->sin_addr, seen, sizeof seen);
+  else
+    inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6*>(&from)->sin6_addr, seen, sizeof seen);
+  // Bytes both ways, so that it is a whole connection.
+  char byte = 0;
+  ready = {client.get(), POLLOUT, 0};
+  if (poll(&ready, 1, patience_ms) != 1 || write(client.get(), "a", 1) != 1) return "";
+  if (read(server.get(), &byte, 1) != 1 || write(server.get(), "b", 1) != 1) return "";
+  ready = {client.get(), POLLIN, 0};
+  if (poll(&ready, 1, patience_ms) != 1 || read(client.get(), &byte, 1) != 1) return "";
+  return byte == 'b' ? seen : "";
+}
+
+class BuiltinNetworkTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    // The main thread's, for good: each test has a new pair.
+    ASSERT_EQ(unshare(CLONE_NEWNS | CLONE_NEWNET), 0);
+    ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    base_ =
+        std::filesystem::path(testing::TempDir()) / ("network_test_" + std::to_string(getpid()));
+    ASSERT_TRUE(MakeDirectories(base_));
+    ASSERT_EQ(mount("none", base_.c_str(), "tmpfs", 0, "mode=700"), 0);
+    auto netlink = Netlink::Open().value();
+    ASSERT_TRUE(BringUpLoopback(netlink));
+    std::thread([&] {
+      ASSERT_EQ(unshare(CLONE_NEWNET), 0);
+      world_ = OpenFile("/proc/thread-self/ns/net", O_RDONLY).value();
+    }).join();
+    // The world knows nothing of pods' addresses.
+    ASSERT_TRUE(netlink.AddVethPair(
+        {.name = "uplink", .peer_name = "world", .peer_namespace_fd = world_.get()}));
+    ASSERT_TRUE(netlink.AddAddress("uplink", "192.0.2.2/24"));
+    ASSERT_TRUE(netlink.SetLinkUp("uplink"));
+    ASSERT_TRUE(
+        netlink.AddRoute({.destination = "0.0.0.0/0", .gateway = "192.0.2.1", .link = "uplink"}));
+    auto outside = Netlink::OpenIn(world_.get()).value();
+    ASSERT_TRUE(outside.AddAddress("world", "192.0.2.1/24"));
+    ASSERT_TRUE(outside.SetLinkUp("world"));
+    options_.root = HostPath(base_ / "root");
+    options_.run = HostPath(base_ / "run");
+    options_.cidr_v6 = "fd00:88::/64";
+    ASSERT_TRUE(MakeDirectories(options_.root.value()));
+    ASSERT_TRUE(MakeDirectories(options_.run.value()));
+  }
+  void TearDown() override {
+    EXPECT_EQ(umount2(base_.c_str(), MNT_DETACH), 0);
+    EXPECT_EQ(rmdir(base_.c_str()), 0);
+  }
+
+  std::unique_ptr<PodNetwork> Make() {
+    auto made = MakeBuiltinNetwork(options_);
+    EXPECT_TRUE(made) << made.error().message;
+    return made ? std::move(*made) : nullptr;
+  }
+  static PodNetworkRequest Request(const std::string& pod, std::vector<PortMapping> ports = {}) {
+    return {.pod = PodId(pod),
+            .pod_name = pod,
+            .pod_namespace = "default",
+            .pod_uid = "uid",
+            .ports = std::move(ports)};
+  }
+  static PodNetworkResult Attach(PodNetwork& network, const PodNetworkRequest& request) {
+    auto result = network.Attach(request, Soon());
+    EXPECT_TRUE(result) << result.error().message;
+    return result.value_or(PodNetworkResult{});
+  }
+  static UniqueFd Open(const PodNetworkResult& pod) {
+    return OpenFile(pod.netns.value(), O_RDONLY).value();
+  }
+  // What `work` returns, done in the pod's (or the world's) namespace.
+  template <typename Work>
+  static auto In(int namespace_fd, Work work) {
+    decltype(work()) result{};
+    const auto status = RunInNetworkNamespace(namespace_fd, [&]() -> Status {
+      result = work();
+      return {};
+    });
+    EXPECT_TRUE(status) << status.error().message;
+    return result;
+  }
+  UniqueFd ListenIn(const PodNetworkResult& pod, const std::string& address, uint16_t port) {
+    auto listener = In(Open(pod).get(), [&]() -> std::shared_ptr<UniqueFd> {
+      auto made = Listen(address, port);
+      EXPECT_TRUE(made) << made.error().message;
+      return std::make_shared<UniqueFd>(made ? std::move(*made) : UniqueFd());
+    });
+    return std::move(*listener);
+  }
+
+  // Everything a pod may leave: links, pins, mounts, records, rules.
+  std::string Remains() {
+    std::string text;
+    auto netlink = Netlink::Open().value();
+    const auto links = netlink.ListLinks().value();
+    for (const auto& link : links) text += link.name + "\n";
+    const auto routes = netlink.ListRoutes().value();
+    for (const auto& route : routes)
+      if (!route.destination.starts_with("fe80")) text += route.destination + "\n";
+    for (const auto& folder : {options_.run / "netns", options_.root / "network"})
+      for (const auto& name : ListDirectory(folder.value()).value_or(std::vector<std::string>{}))
+        text += folder.string() + "/" + name + "\n";
+    std::ifstream mounts("/proc/self/mountinfo");
+    std::string line;
+    while (std::getline(mounts, line))
+      if (line.find(base_.string() + "/") != std::string::npos) text += line + "\n";
+    FILE* rules = popen("nft list ruleset", "re");
+    char buffer[1024];
+    while (fgets(buffer, sizeof buffer, rules) != nullptr) text += buffer;
+    pclose(rules);
+    return text;
+  }
+
+  std::filesystem::path base_;
+  BuiltinNetworkOptions options_;
+  UniqueFd world_;
+  int step_ = 1;  // at which the next child is killed
+};
+
+TEST_F(BuiltinNetworkTest, PodsTheMachineAndTheWorldReachEachOther) {
+  const auto network = Make();
+  const auto one = Attach(*network, Request("one"));
+  const auto two = Attach(*network, Request("two"));
+  EXPECT_EQ(one.ips(), (std::vector<std::string>{"10.88.0.2", "fd00:88::2"}));
+  EXPECT_EQ(two.ips(), (std::vector<std::string>{"10.88.0.3", "fd00:88::3"}));
+  EXPECT_NE(one.interfaces[0].mac(), two.interfaces[0].mac());
+  EXPECT_EQ(one.interfaces[0].name(), "eth0");
+
+  for (const std::string address : {"10.88.0.3", "fd00:88::3"}) {
+    const auto listener = ListenIn(two, address, 80);
+    EXPECT_NE(Reach(listener, address, 80), "") << "from the machine to " << address;
+    const auto seen = In(Open(one).get(), [&] { return Reach(listener, address, 80); });
+    EXPECT_TRUE(seen == "10.88.0.2" || seen == "fd00:88::2") << "from the other pod: " << seen;
+  }
+  const auto on_machine = Listen("192.0.2.2", 81).value();
+  EXPECT_EQ(In(Open(one).get(), [&] { return Reach(on_machine, "192.0.2.2", 81); }), "10.88.0.2");
+
+  UniqueFd in_world = std::move(*In(
+      world_.get(), [] { return std::make_shared<UniqueFd>(Listen("192.0.2.1", 82).value()); }));
+  EXPECT_EQ(In(Open(one).get(), [&] { return Reach(in_world, "192.0.2.1", 82); }), "192.0.2.2")
+      << "masqueraded";
+}
+
+TEST_F(BuiltinNetworkTest, HostPortsLeadToThePodFromEverywhere) {
+  const auto network = Make();
+  const PortMapping port{PortMapping::Protocol::kTcp, 80, 8080, ""};
+  const auto server = Attach(*network, Request("server", {port}));
+  const auto client = Attach(*network, Request("client"));
+  const auto listener = ListenIn(server, "0.0.0.0", 80);
+  EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "") << "loopback";
+  EXPECT_NE(Reach(listener, "192.0.2.2", 8080), "") << "the machine's address";
+  EXPECT_EQ(In(world_.get(), [&] { return Reach(listener, "192.0.2.2", 8080); }), "192.0.2.1");
+  EXPECT_NE(In(Open(client).get(), [&] { return Reach(listener, "192.0.2.2", 8080); }), "");
+  EXPECT_NE(In(Open(server).get(), [&] { return Reach(listener, "192.0.2.2", 8080); }), "")
+      << "the pod itself";
+
+  EXPECT_EQ(network->Attach(Request("rival", {port}), Soon()).error().code,
+            ErrorCode::kFailedPrecondition);
+  ASSERT_TRUE(network->Detach(PodId("server"), Soon()));
+  EXPECT_EQ(Reach(listener, "127.0.0.1", 8080, 300), "");
+  EXPECT_TRUE(network->Attach(Request("rival", {port}), Soon()));
+}
+
+TEST_F(BuiltinNetworkTest, AHostPortKeepsToItsAddress) {
+  const auto network = Make();
+  const auto server =
+      Attach(*network, Request("server", {{PortMapping::Protocol::kTcp, 80, 8080, "127.0.0.1"}}));
+  const auto listener = ListenIn(server, "0.0.0.0", 80);
+  EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "");
+  EXPECT_EQ(In(world_.get(), [&] { return Reach(listener, "192.0.2.2", 8080, 300); }), "");
+}
+
+// CVE-2020-8558: a pod with a host port sends to the machine's loopback addresses by its card.
+TEST_F(BuiltinNetworkTest, APodCannotReachTheMachinesLoopback) {
+  const auto network = Make();
+  const auto pod = Attach(*network, Request("one", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}));
+  const UniqueFd secret(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const Address name = At("127.0.0.1", 9000);
+  ASSERT_EQ(bind(secret.get(), reinterpret_cast<const sockaddr*>(&name.storage), name.length), 0);
+  auto inside = Netlink::OpenIn(Open(pod).get()).value();
+  ASSERT_TRUE(inside.RemoveAddress("lo", "127.0.0.1/8"));
+  ASSERT_TRUE(inside.AddRoute({.destination = "127.0.0.0/8",
+                               .gateway = "10.88.0.1",
+                               .link = "eth0",
+                               .gateway_on_link = true}));
+  // Counted where it arrives, so that the test knows the packets were sent.
+  const auto received = [&] {
+    auto machine = Netlink::Open().value();
+    const auto links = machine.ListLinks().value();
+    uint64_t bytes = 0;
+    for (const auto& link : links)
+      if (link.name.starts_with("cat")) bytes += link.rx_bytes;
+    return bytes;
+  };
+  const uint64_t before = received();
+  ASSERT_TRUE(In(Open(pod).get(), [&] {
+    const UniqueFd client(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return sendto(client.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&name.storage),
+                  name.length) == 1;
+  }));
+  while (received() == before) usleep(1000);
+  pollfd readable{secret.get(), POLLIN, 0};
+  EXPECT_EQ(poll(&readable, 1, 200), 0);
+}
+
+TEST_F(BuiltinNetworkTest, LeavesNothingBehind) {
+  const auto before = Remains();
+  {
+    const auto network = Make();
+    const auto idle = Remains();
+    Attach(*network, Request("one", {{PortMapping::Protocol::kUdp, 53, 5353, ""}}));
+    Attach(*network, Request("two"));
+    EXPECT_EQ(network->Attach(Request("one"), Soon()).error().code, ErrorCode::kAlreadyExists);
+    for (int repetition = 0; repetition < 2; ++repetition)
+      for (const char* pod : {"one", "two", "never-attached"})
+        EXPECT_TRUE(network->Detach(PodId(pod), Soon()));
+    EXPECT_EQ(Remains(), idle);
+  }
+  EXPECT_EQ(Remains(), before) << "nor does the daemon";
+}
+
+TEST_F(BuiltinNetworkTest, KeepsPodsOverARestart) {
+  std::string address;
+  {
+    const auto network = Make();
+    address =
+        Attach(*network, Request("kept", {{PortMapping::Protocol::kTcp, 80, 8080, ""}})).ips()[0];
+    Attach(*network, Request("gone"));
+  }
+  const auto network = Make();
+  const auto added = Attach(*network, Request("new"));
+  EXPECT_NE(added.ips()[0], address);
+  ASSERT_TRUE(network->DetachExcept({PodId("kept"), PodId("new")}, Soon()));
+  const auto pins = ListDirectory((options_.run / "netns").value()).value();
+  EXPECT_EQ(pins, (std::vector<std::string>{"kept", "new"}));
+  PodNetworkResult kept;
+  kept.netns = options_.run / "netns" / "kept";
+  const auto listener = ListenIn(kept, "0.0.0.0", 80);
+  EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "");
+}
+
+TEST_F(BuiltinNetworkTest, TwoDaemonsShareAMachineAndARange) {
+  const auto first = Make();
+  options_.root = HostPath(base_ / "root2");
+  options_.run = HostPath(base_ / "run2");
+  ASSERT_TRUE(MakeDirectories(options_.root.value()));
+  ASSERT_TRUE(MakeDirectories(options_.run.value()));
+  const auto second = Make();
+  const auto one = Attach(*first, Request("one"));
+  const auto two = Attach(*second, Request("two"));
+  EXPECT_NE(one.ips()[0], two.ips()[0]);
+  ASSERT_TRUE(second->DetachExcept({}, Soon()));
+  const auto listener = ListenIn(one, "0.0.0.0", 80);
+  EXPECT_NE(Reach(listener, one.ips()[0], 80), "");
+}
+
+TEST_F(BuiltinNetworkTest, TakesAddressesFromThePodCidr) {
+  {
+    const auto network = Make();
+    Attach(*network, Request("old"));
+    ASSERT_TRUE(network->SetPodCidr("10.77.1.0/29"));
+    EXPECT_FALSE(network->SetPodCidr("10.77.1.1/29"));
+    EXPECT_EQ(Attach(*network, Request("one")).ips(), std::vector<std::string>{"10.77.1.3"})
+        << "the old pod holds the second slot";
+  }
+  const auto network = Make();
+  for (const char* pod : {"two", "three", "four"}) Attach(*network, Request(pod));
+  EXPECT_EQ(network->Attach(Request("five"), Soon()).error().code, ErrorCode::kResourceExhausted);
+  ASSERT_TRUE(network->Detach(PodId("two"), Soon()));
+  EXPECT_TRUE(network->Attach(Request("five"), Soon()));
+}
+
+TEST_F(BuiltinNetworkTest, RefusesImpossibleRequests) {
+  const auto network = Make();
+  for (const std::string id : {"", "..", "a/b", "a b"})
+    EXPECT_EQ(network->Attach(Request(id), Soon()).error().code, ErrorCode::kInvalidArgument) << id;
+  for (const std::string ip : {"localhost", "1.2.3.4/24", "::1 accept; drop"})
+    EXPECT_EQ(network->Attach(Request("a", {{PortMapping::Protocol::kTcp, 1, 1, ip}}), Soon())
+                  .error()
+                  .code,
+              ErrorCode::kInvalidArgument)
+        << ip;
+  EXPECT_FALSE(network->Attach(Request("a", {{PortMapping::Protocol::kTcp, 0, 1, ""}}), Soon()));
+  options_.cidr_v4 = "10.88.0.0/31";
+  EXPECT_EQ(MakeBuiltinNetwork(options_).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST_F(BuiltinNetworkTest, ManyPodsAttachAtOnce) {
+  const auto network = Make();
+  const auto idle = Remains();
+  std::vector<std::thread> threads;
+  std::mutex mutex;
+  std::set<std::string> addresses;
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&, i] {
+      const auto pod = Attach(*network, Request("pod" + std::to_string(i)));
+      const std::lock_guard lock(mutex);
+      addresses.insert(pod.ips().at(0));
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(addresses.size(), 8u);
+  threads.clear();
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back(
+        [&, i] { EXPECT_TRUE(network->Detach(PodId("pod" + std::to_string(i / 2)), Soon())); });
+  for (auto& thread : threads) thread.join();
+  EXPECT_TRUE(network->DetachExcept({}, Soon()));
+  EXPECT_EQ(Remains(), idle);
+}
+
+// Kills a process at its N-th step, for N = 1, 2, ... until it gets through.
+int CountStepsKilling(const std::function<void()>& work, const std::function<void(int)>& after) {
+  for (int step = 1; step < 500; ++step) {
+    const pid_t child = fork();
+    if (child == 0) {
+      ArmAbortStep(step);
+      work();
+      _exit(0);
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    after(step);
+    if (WIFEXITED(status)) return step - 1;
+    EXPECT_EQ(WTERMSIG(status), SIGKILL);
+    if (testing::Test::HasFailure()) return step;
+  }
+  ADD_FAILURE() << "never got through";
+  return 0;
+}
+
+TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfAttach) {
+  std::string idle;
+  {
+    const auto network = Make();
+    idle = Remains();
+  }
+  const auto clean = Remains();
+  const int steps = CountStepsKilling(
+      [&] {
+        const auto network = MakeBuiltinNetwork(options_);
+        (void)(*network)->Attach(Request("pod", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}),
+                                 Soon());
+      },
+      [&](int step) {
+        {
+          const auto network = Make();
+          EXPECT_TRUE(network->DetachExcept({}, Soon()));
+          EXPECT_EQ(Remains(), idle) << "killed at step " << step;
+          EXPECT_TRUE(network->Attach(Request("pod"), Soon())) << "the address is free again";
+          EXPECT_TRUE(network->Detach(PodId("pod"), Soon()));
+        }
+        EXPECT_EQ(Remains(), clean) << "killed at step " << step;
+      });
+  EXPECT_GT(steps, 10);
+}
+
+TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfDetach) {
+  { const auto network = Make(); }
+  const auto clean = Remains();
+  const int steps = CountStepsKilling(
+      [&] {
+        ArmAbortStep(0);
+        const auto network = MakeBuiltinNetwork(options_);
+        if (!(*network)->Attach(Request("pod", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}),
+                                Soon()))
+          _exit(1);
+        ArmAbortStep(step_);
+        (void)(*network)->Detach(PodId("pod"), Soon());
+      },
+      [&](int step) {
+        step_ = step + 1;
+        {
+          const auto network = Make();
+          EXPECT_TRUE(network->Detach(PodId("pod"), Soon()));
+          EXPECT_TRUE(network->DetachExcept({}, Soon()));
+        }
+        EXPECT_EQ(Remains(), clean) << "killed at step " << step;
+      });
+  EXPECT_GT(steps, 5);
+}
+
+}  // namespace
+}  // namespace catamaran
