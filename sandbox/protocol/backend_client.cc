@@ -52,7 +52,7 @@ Status BackendClient::Start(UniqueFunction<void(const Error&)> on_closed) {
 }
 
 void BackendClient::OnClosed(const Error& error) {
-  closed_ = true;
+  if (std::exchange(closed_, true)) return;
   close_reason_ = Error{ErrorCode::kUnavailable, error.system_errno, error.message};
   const std::weak_ptr<int> alive = alive_;
   auto pending = std::exchange(pending_, {});

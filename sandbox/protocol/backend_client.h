@@ -27,6 +27,10 @@ class BackendClient final : public SandboxBackend {
   // Connects the callbacks; on_closed runs once when the peer is gone, after pending calls failed.
   Status Start(UniqueFunction<void(const Error&)> on_closed);
 
+  // Fails what is pending and runs on_closed, as if the peer had gone. Destroying the client does
+  // neither.
+  void Disconnect(const Error& reason) { OnClosed(reason); }
+
   void Hello(Completion<pod::HelloResponse> done);
   void ReopenLog(const pod::ReopenLogRequest& request, Done done);
   void Shutdown(Done done);

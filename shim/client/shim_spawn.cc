@@ -1,0 +1,126 @@
+#include "shim/client/shim_spawn.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/files.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U  // Linux 6.3
+#endif
+
+namespace catamaran {
+namespace {
+
+// posix_spawn's dup2 actions run in order: sources must not be overwritten by an earlier target.
+constexpr int kFirstSafeFd = 16;
+
+Result<UniqueFd> MakeMemfd() {
+  const char* name = "catamaran-shim";
+  int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+  // A kernel that does not know the flag makes every memfd executable.
+  if (fd < 0 && errno == EINVAL) fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) return FailWithErrno("memfd_create");
+  return UniqueFd(fd);
+}
+
+Status CopyAndSeal(int from, int to) {
+  while (true) {
+    const ssize_t count = sendfile(to, from, nullptr, 16 << 20);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FailWithErrno("copy the shim's program");
+    if (count == 0) break;
+  }
+  if (fchmod(to, 0500) != 0) return FailWithErrno("fchmod of the shim's program");
+  if (fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+    return FailWithErrno("seal the shim's program");
+  // A writable descriptor cannot be executed (ETXTBSY), sealed or not.
+  return {};
+}
+
+Result<UniqueFd> DuplicateHigh(int fd) {
+  UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, kFirstSafeFd));
+  if (!copy.valid()) return FailWithErrno("duplicate descriptor {}", fd);
+  return copy;
+}
+
+struct SpawnSettings {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  SpawnSettings() {
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  }
+  ~SpawnSettings() {
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+  }
+  SpawnSettings(const SpawnSettings&) = delete;
+};
+
+}  // namespace
+
+Result<SpawnedProcess> SpawnProgram(const UniqueFd& program, const std::vector<std::string>& args,
+                                    const std::vector<std::pair<int, int>>& descriptors) {
+  SpawnSettings settings;
+  std::vector<UniqueFd> copies;
+  int highest = kShimProgramFd;
+  posix_spawn_file_actions_addopen(&settings.actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&settings.actions, 1, "/dev/null", O_WRONLY, 0);
+  std::vector<std::pair<int, int>> all = descriptors;
+  all.emplace_back(program.get(), kShimProgramFd);
+  for (const auto& [source, target] : all) {
+    ASSIGN_OR_RETURN(auto copy, DuplicateHigh(source));
+    posix_spawn_file_actions_adddup2(&settings.actions, copy.get(), target);
+    copies.push_back(std::move(copy));
+    highest = std::max(highest, target);
+  }
+  posix_spawn_file_actions_addclosefrom_np(&settings.actions, highest + 1);
+  std::vector<char*> argv;
+  for (const auto& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+  const std::string path = fmt::format("/proc/self/fd/{}", kShimProgramFd);
+  SpawnedProcess process;
+  const int error = posix_spawn(&process.pid, path.c_str(), &settings.actions, &settings.attributes,
+                                argv.data(), environ);
+  if (error != 0) return FailErrno(error, "start " + args[0]);
+  // Ours until it is reaped: the number cannot have been given to another process.
+  process.pidfd = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));
+  if (!process.pidfd.valid()) {
+    const auto failure = FailWithErrno("pidfd_open {}", process.pid);
+    kill(process.pid, SIGKILL);
+    waitpid(process.pid, nullptr, 0);
+    return failure;
+  }
+  return process;
+}
+
+Result<UniqueFd> OpenProgramForShims(const std::string& path) {
+  ASSIGN_OR_RETURN(auto file, OpenFile(path, O_RDONLY));
+  auto memfd = MakeMemfd();
+  if (!memfd) {
+    if (memfd.error().system_errno == EACCES) return file;  // vm.memfd_noexec=2
+    return tl::unexpected(std::move(memfd).error());
+  }
+  RETURN_IF_ERROR(CopyAndSeal(file.get(), memfd->get()));
+  // Executed through a descriptor that never could write.
+  return OpenFile(fmt::format("/proc/self/fd/{}", memfd->get()), O_RDONLY);
+}
+
+}  // namespace catamaran

@@ -1,0 +1,115 @@
+#include "shim/container_log.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+constexpr size_t kReadSize = 64 << 10;
+constexpr size_t kKeptCapacity = 256 << 10;
+
+timespec Now() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now;
+}
+
+Result<UniqueFd> OpenLog(const std::string& path) {
+  return OpenFile(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ContainerLog>> ContainerLog::Open(EventLoop& loop, std::string path,
+                                                         UniqueFd out, UniqueFd err) {
+  auto log = std::unique_ptr<ContainerLog>(new ContainerLog(loop, std::move(path)));
+  if (!log->path_.empty()) {
+    ASSIGN_OR_RETURN(log->file_, OpenLog(log->path_));
+  }
+  RETURN_IF_ERROR(log->Watch(log->out_, std::move(out)));
+  RETURN_IF_ERROR(log->Watch(log->err_, std::move(err)));
+  return log;
+}
+
+Status ContainerLog::Watch(Stream& stream, UniqueFd fd) {
+  if (!fd.valid()) return {};
+  RETURN_IF_ERROR(SetNonBlocking(fd.get()));
+  stream.fd = std::move(fd);
+  ASSIGN_OR_RETURN(stream.watch, loop_.WatchFd(stream.fd.get(), EPOLLIN, [this, &stream](uint32_t) {
+    size_t count;
+    ReadOnce(stream, kReadSize, &count);
+    WriteRecords();
+  }));
+  return {};
+}
+
+bool ContainerLog::ReadOnce(Stream& stream, size_t limit, size_t* count) {
+  char buffer[kReadSize];
+  const ssize_t result = read(stream.fd.get(), buffer, std::min(limit, sizeof buffer));
+  *count = std::max<ssize_t>(result, 0);
+  if (result < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (result <= 0) {
+    stream.formatter.Finish(Now(), records_);
+    stream.watch.Cancel();
+    stream.fd.Reset();
+    return false;
+  }
+  stream.formatter.Append({buffer, *count}, Now(), records_);
+  return true;
+}
+
+// As much as is there now: whoever still holds the pipe may go on writing for ever.
+void ContainerLog::DrainStream(Stream& stream) {
+  int available = 0;
+  if (!stream.fd.valid() || ioctl(stream.fd.get(), FIONREAD, &available) != 0) return;
+  for (size_t left = available; left > 0;) {
+    size_t count;
+    if (!ReadOnce(stream, left, &count)) break;
+    left -= count;
+    WriteRecords();
+  }
+  if (stream.fd.valid()) stream.formatter.Finish(Now(), records_);
+}
+
+void ContainerLog::Drain() {
+  DrainStream(out_);
+  DrainStream(err_);
+  WriteRecords();
+}
+
+Status ContainerLog::Reopen() {
+  if (path_.empty()) return {};
+  ASSIGN_OR_RETURN(file_, OpenLog(path_));
+  return {};
+}
+
+void ContainerLog::WriteRecords() {
+  size_t written = 0;
+  while (file_.valid() && written < records_.size()) {
+    const ssize_t count = write(file_.get(), records_.data() + written, records_.size() - written);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) break;
+    written += count;
+  }
+  if (file_.valid() && written < records_.size()) {
+    const size_t newline = written == 0 ? std::string::npos : records_.rfind('\n', written - 1);
+    const size_t whole = newline == std::string::npos ? 0 : newline + 1;
+    struct stat status;
+    // The next record must not continue this one's first half.
+    if (written > whole && fstat(file_.get(), &status) == 0 &&
+        status.st_size >= static_cast<off_t>(written - whole)) {
+      [[maybe_unused]] const int cut =
+          ftruncate(file_.get(), status.st_size - static_cast<off_t>(written - whole));
+    }
+    dropped_bytes_ += records_.size() - whole;
+  }
+  records_.clear();
+  if (records_.capacity() > kKeptCapacity) records_.shrink_to_fit();
+}
+
+}  // namespace catamaran

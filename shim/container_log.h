@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/kernel/event_loop.h"
+#include "shim/log_format.h"
+
+namespace catamaran {
+
+// One container's output on its way into its log file: reads the two pipes and writes whole
+// records, many with one write(2). Lives in the log process, where writing may block.
+//
+// What cannot be written (a full disk) is dropped and counted, never kept: the container goes on.
+// A record that was written in part is taken back.
+class ContainerLog {
+ public:
+  // An empty path: read and drop. Fails where the file cannot be opened.
+  static Result<std::unique_ptr<ContainerLog>> Open(EventLoop& loop, std::string path, UniqueFd out,
+                                                    UniqueFd err);
+
+  // Afterwards every byte goes to a new file at the path, which exists. Where it cannot be opened
+  // the old one stays in use.
+  Status Reopen();
+  // Writes what the pipes hold now, also a line without its end.
+  void Drain();
+
+ private:
+  struct Stream {
+    explicit Stream(std::string_view name) : formatter(name) {}
+    UniqueFd fd;
+    EventLoop::Watch watch;
+    LogFormatter formatter;
+  };
+
+  ContainerLog(EventLoop& loop, std::string path) : loop_(loop), path_(std::move(path)) {}
+  Status Watch(Stream& stream, UniqueFd fd);
+  // Reads once; false at the end of the stream, or where nothing is there.
+  bool ReadOnce(Stream& stream, size_t limit, size_t* count);
+  void DrainStream(Stream& stream);
+  void WriteRecords();
+
+  EventLoop& loop_;
+  const std::string path_;
+  UniqueFd file_;
+  Stream out_{"stdout"}, err_{"stderr"};
+  std::string records_;  // reused
+  uint64_t dropped_bytes_ = 0;
+};
+
+}  // namespace catamaran
