@@ -8,6 +8,7 @@
 #include "sandbox/base/files.h"
 #include "sandbox/container/device_steps.h"
 #include "sandbox/container/mount_steps.h"
+#include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/process.h"
 #include "sandbox/kernel/safe_path.h"
 
@@ -69,7 +70,7 @@ Status BuildContainer(const InitInput& input, MountSteps& mounts) {
   const ContainerPlan& plan = *input.plan;
   RootfsBuilder builder(input.scratch_folder, input.rootfs_method);
   RETURN_IF_ERROR(mounts.OpenSources());
-  RETURN_IF_ERROR(mounts.LeavePeerGroups());
+  RETURN_IF_ERROR(LeavePeerGroups());
   RETURN_IF_ERROR(
       Named(mounts.OpenSharedMemory(input.sandbox->shared_memory.get()), "open /dev/shm"));
   RETURN_IF_ERROR(Named(mounts.MountRoot(builder), "mount the root file system"));

@@ -62,12 +62,6 @@ Status Named(Status status, const std::string& doing) {
   return status;
 }
 
-// Entering a mount namespace moves root and working directory to its root: back to where they were.
-Status ReturnToRoot(int root_fd) {
-  if (fchdir(root_fd) != 0 || chroot(".") != 0) return FailWithErrno("return to the root");
-  return {};
-}
-
 }  // namespace
 
 Status MountSteps::OpenSource(const PlannedMount& mount, UniqueFd& source) {
@@ -86,16 +80,6 @@ Status MountSteps::OpenSources() {
   for (const auto& mount : plan_.mounts)
     RETURN_IF_ERROR(Named(OpenSource(mount, sources_.emplace_back()), Describe(mount)));
   return {};
-}
-
-Status MountSteps::LeavePeerGroups() {
-  if (mount("", "/", "", MS_REC | MS_SLAVE, nullptr) == 0) return {};
-  // In a chroot "/" need not be a mount; the namespace's own root is one.
-  ASSIGN_OR_RETURN(auto root, OpenFile("/", O_PATH | O_DIRECTORY));
-  ASSIGN_OR_RETURN(auto own, OpenOwnNamespace("mnt"));
-  if (setns(own.get(), CLONE_NEWNS) != 0) return FailWithErrno("enter the namespace's root");
-  if (mount("", "/", "", MS_REC | MS_SLAVE, nullptr) != 0) return FailWithErrno("make / a slave");
-  return ReturnToRoot(root.get());
 }
 
 Status MountSteps::OpenSharedMemory(int namespace_fd) {

@@ -20,10 +20,8 @@ class MountSteps {
   explicit MountSteps(const ContainerPlan& plan) : plan_(plan) {}
 
   // Copies every bind's source, while host paths mean what they mean outside and mounts still are
-  // in the host's peer groups. Missing sources are made as folders.
+  // in the host's peer groups (LeavePeerGroups comes next). Missing sources are made as folders.
   Status OpenSources();
-  // From here on nothing mounted in this namespace shows outside.
-  Status LeavePeerGroups();
   // The sandbox's /dev/shm, from its mount namespace.
   Status OpenSharedMemory(int namespace_fd);
   Status MountRoot(RootfsBuilder& builder);

@@ -49,7 +49,7 @@ Status BringLoopbackUp() {
 // A tmpfs that is all this mount namespace holds.
 Status EnterSharedMemory(uint64_t size_bytes) {
   const std::string size = std::to_string(size_bytes > 0 ? size_bytes : kDefaultSharedMemory);
-  if (mount("", "/", "", MS_REC | MS_SLAVE, nullptr) != 0) return FailWithErrno("make / a slave");
+  RETURN_IF_ERROR(LeavePeerGroups());
   ASSIGN_OR_RETURN(auto memory,
                    MakeFilesystem("tmpfs", {{"source", "shm"}, {"mode", "1777"}, {"size", size}},
                                   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV));

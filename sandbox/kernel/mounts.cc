@@ -143,13 +143,25 @@ Status AttachMount(int mount_fd, int target_fd) {
   return {};
 }
 
+Status LeavePeerGroups() {
+  if (mount("", "/", "", MS_REC | MS_SLAVE, nullptr) == 0) return {};
+  if (errno != EINVAL) return FailWithErrno("make / a slave");
+  // In a chroot "/" need not be a mount; the namespace's own root is one.
+  ASSIGN_OR_RETURN(auto root, OpenFile("/", O_PATH | O_DIRECTORY));
+  ASSIGN_OR_RETURN(auto own, OpenFile("/proc/thread-self/ns/mnt", O_RDONLY));
+  if (setns(own.get(), CLONE_NEWNS) != 0) return FailWithErrno("enter the namespace's root");
+  if (mount("", "/", "", MS_REC | MS_SLAVE, nullptr) != 0) return FailWithErrno("make / a slave");
+  return ReturnToRoot(root.get());
+}
+
+Status ReturnToRoot(int root_fd) {
+  if (fchdir(root_fd) != 0 || chroot(".") != 0) return FailWithErrno("return to the root");
+  return {};
+}
+
 Status PivotRoot(int root_fd) {
   RETURN_IF_ERROR(SwapRoots(root_fd));
-  // The old root now lies on top of ".": these two act on it (pivot_root(2), NOTES). A slave, not
-  // private: an unmount on the other side still reaches what we are about to drop, and ours does
-  // not reach the other side.
-  if (mount("", ".", "", MS_SLAVE | MS_REC, nullptr) != 0)
-    return FailWithErrno("make the old root a slave");
+  // The old root lies on top of "." now, and umount follows (pivot_root(2), NOTES).
   if (umount2(".", MNT_DETACH) != 0) return FailWithErrno("detach the old root");
   if (chdir("/") != 0) return FailWithErrno("chdir to the new root");
   return {};

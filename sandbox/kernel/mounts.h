@@ -42,8 +42,17 @@ Status SetMountPropagation(int mount_fd, uint64_t propagation, Recursion recursi
 // Attaches a detached mount on top of what target_fd (O_PATH) stands for. mount_fd stays usable.
 Status AttachMount(int mount_fd, int target_fd);
 
+// Makes every mount of this mount namespace a slave of what it was a copy of: what is mounted here
+// from now on does not show elsewhere.
+Status LeavePeerGroups();
+
+// Entering a mount namespace moves root and working directory to its root: back to root_fd, which
+// was "/" before.
+Status ReturnToRoot(int root_fd);
+
 // Makes root_fd, a mount attached in the caller's own mount namespace, the root of it and lets go
-// of everything that was visible before. The working directory is the new root afterwards.
+// of everything that was visible before. After LeavePeerGroups. The working directory is the new
+// root afterwards.
 Status PivotRoot(int root_fd);
 
 // For a process whose root is the kernel's initramfs, which pivot_root(2) refuses to replace:

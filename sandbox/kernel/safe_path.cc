@@ -1,9 +1,11 @@
 #include "sandbox/kernel/safe_path.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -99,7 +101,13 @@ class CreatingWalk {
     char target[PATH_MAX];
     const ssize_t length = readlinkat(link_fd, "", target, sizeof target);
     if (length < 0) return FailWithErrno("read the link {}", name);
-    if (length > 0 && target[0] == '/') folders_.clear();
+    if (length > 0 && target[0] == '/') {
+      // Only magic links of procfs say an absolute path.
+      struct statfs filesystem;
+      if (fstatfs(link_fd, &filesystem) != 0) return FailWithErrno("statfs {}", name);
+      if (filesystem.f_type == PROC_SUPER_MAGIC) return FailErrno(ELOOP, "follow " + name);
+      folders_.clear();
+    }
     Prepend(std::string_view(target, length));
     return {};
   }
