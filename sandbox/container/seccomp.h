@@ -22,8 +22,9 @@ struct SeccompProgram {
 };
 
 // Compiles a profile for a process that gets these capabilities (the default profile allows some
-// system calls by capability). Called in the parent; takes milliseconds the first time and is
-// cached by content. Thread-safe. kInvalidArgument names what in the profile is wrong.
+// system calls by capability). Called in the parent. The default profile for the default
+// capabilities, or fewer, is ready; others take some 15 ms once and are kept. Thread-safe.
+// kInvalidArgument names what in the profile is wrong.
 Result<std::shared_ptr<const SeccompProgram>> CompileSeccomp(const spec::SeccompProfile& profile,
                                                              CapabilitySet capabilities);
 

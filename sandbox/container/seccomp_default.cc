@@ -482,6 +482,12 @@ std::vector<uint32_t> NativeArchitectures() {
 #endif
 }
 
+CapabilitySet CapabilitiesOfDefaultProfile(CapabilitySet capabilities) {
+  CapabilitySet known;
+  for (const auto& entry : NamesByCapability()) known.Add(entry.capability);
+  return capabilities & known;
+}
+
 SeccompRules DefaultSeccompRules(CapabilitySet capabilities) {
   SeccompRules rules;
   rules.architectures = NativeArchitectures();

@@ -27,6 +27,8 @@ struct SeccompRules {
 };
 
 SeccompRules DefaultSeccompRules(CapabilitySet capabilities);
+// Those on which the default profile depends.
+CapabilitySet CapabilitiesOfDefaultProfile(CapabilitySet capabilities);
 // The native architecture and those whose programs the same kernel runs.
 std::vector<uint32_t> NativeArchitectures();
 

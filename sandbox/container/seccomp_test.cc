@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "sandbox/container/seccomp_rules.h"
 
@@ -125,11 +126,28 @@ TEST(JsonProfile, RefusesWhatIsWrong) {
   }
 }
 
+TEST(CompileSeccomp, HasTheUsualProgramsReady) {
+  spec::SeccompProfile profile;
+  profile.set_kind(spec::SeccompProfile::RUNTIME_DEFAULT);
+  CapabilitySet more = DefaultCapabilities();
+  more.Add(CAP_NET_ADMIN);  // no system call depends on it
+  for (const CapabilitySet set : {DefaultCapabilities(), more, CapabilitySet{}}) {
+    const auto ready = CompileSeccomp(profile, set).value();
+    const auto compiled = CompileDefaultProfile(set).value();
+    ASSERT_EQ(ready->filter.size(), compiled.filter.size());
+    EXPECT_EQ(memcmp(ready->filter.data(), compiled.filter.data(),
+                     compiled.filter.size() * sizeof(sock_filter)),
+              0);
+  }
+}
+
 TEST(CompileSeccomp, KeepsWhatItCompiled) {
   spec::SeccompProfile profile;
   profile.set_kind(spec::SeccompProfile::RUNTIME_DEFAULT);
-  const auto first = CompileSeccomp(profile, DefaultCapabilities()).value();
-  EXPECT_EQ(CompileSeccomp(profile, DefaultCapabilities()).value(), first);
+  CapabilitySet unusual;
+  unusual.Add(CAP_SYS_PACCT);
+  const auto first = CompileSeccomp(profile, unusual).value();
+  EXPECT_EQ(CompileSeccomp(profile, unusual).value(), first);
   EXPECT_NE(CompileSeccomp(profile, {}).value(), first);
   profile.set_kind(spec::SeccompProfile::LOCALHOST);
   EXPECT_FALSE(CompileSeccomp(profile, {}));
