@@ -17,6 +17,9 @@ int RunScenarios(const WorldPaths& paths) {
     return 1;
   }
   const int code = RUN_ALL_TESTS();
+  for (const auto& [fact, count] : world.machines()) {
+    printf("virtual machines: %s: %d\n", fact.c_str(), count);
+  }
   if (code != 0) {
     // What the daemon said, for whoever reads CI's output.
     fprintf(stderr, "---- end of the daemon's log\n");

@@ -156,6 +156,13 @@ void PodTest::CheckKernelIsNotTheHosts(const std::string& pod) {
   EXPECT_NE(boot_id, *ReadBootId());
   EXPECT_FALSE(release.empty()) << found->second;
   EXPECT_NE(release, host.release);
+  const auto details = info.value("details", nlohmann::json::object());
+  for (const char* fact : {"launcher", "accelerator", "start"}) {
+    const std::string value = details.value(fact, "unknown");
+    world().CountMachine(std::string(fact) + " " + value);
+    // A process with the agent's code is no machine: no user can ask for one.
+    EXPECT_NE(value, "process") << found->second;
+  }
 }
 
 v1::ContainerConfig PodTest::ContainerConfig(const std::string& name,

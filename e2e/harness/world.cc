@@ -13,21 +13,32 @@ World* the_world = nullptr;
 World& TheWorld() { return *the_world; }
 void SetTheWorld(World* world) { the_world = world; }
 
-std::string ConfigText(const WorldPaths& paths) {
-  return fmt::format(
-      "listen: unix://{0}/catamaran.sock\n"
-      "root: {1}\n"
-      "run: {0}\n"
-      "cgroup_root: {2}\n"
-      "network: builtin\n"
-      "builtin_network:\n"
-      "  cidr_v4: 10.88.0.0/16\n"
-      "  cidr_v6: fd00:88::/64\n"
-      "allow_emulation: true\n"
-      "shim: {3}/catamaran-shim\n"
-      "log:\n"
-      "  level: info\n",
-      paths.run(), paths.root(), paths.cgroup_root, ProgramFolder());
+std::string ConfigText(const WorldPaths& paths, const std::string& guest_command_line) {
+  const std::string handlers = guest_command_line.empty() ? ""
+                                                          : fmt::format(
+                                                                "handlers:\n"
+                                                                "  - name: ns\n"
+                                                                "    backend: ns\n"
+                                                                "  - name: vm\n"
+                                                                "    backend: vm\n"
+                                                                "    machine:\n"
+                                                                "      command_line: {}\n"
+                                                                "      template: off\n",
+                                                                guest_command_line);
+  return handlers + fmt::format(
+                        "listen: unix://{0}/catamaran.sock\n"
+                        "root: {1}\n"
+                        "run: {0}\n"
+                        "cgroup_root: {2}\n"
+                        "network: builtin\n"
+                        "builtin_network:\n"
+                        "  cidr_v4: 10.88.0.0/16\n"
+                        "  cidr_v6: fd00:88::/64\n"
+                        "allow_emulation: true\n"
+                        "shim: {3}/catamaran-shim\n"
+                        "log:\n"
+                        "  level: info\n",
+                        paths.run(), paths.root(), paths.cgroup_root, ProgramFolder());
 }
 
 World::World(WorldPaths paths) : paths_(std::move(paths)) {
@@ -37,9 +48,14 @@ World::World(WorldPaths paths) : paths_(std::move(paths)) {
 }
 
 Status World::Start() {
-  RETURN_IF_ERROR(ReplaceFile(config_file_, ConfigText(paths_), 0600, Durability::kProcessCrash));
+  RETURN_IF_ERROR(Configure(""));
   RETURN_IF_ERROR(RestartDaemon());
   return ReadHandlers();
+}
+
+Status World::Configure(const std::string& guest_command_line) {
+  return ReplaceFile(config_file_, ConfigText(paths_, guest_command_line), 0600,
+                     Durability::kProcessCrash);
 }
 
 Status World::LoadTestImage() {

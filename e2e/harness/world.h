@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,8 +31,15 @@ class World {
   const std::string& config_file() const { return config_file_; }
   std::string endpoint() const { return "unix://" + paths_.run() + "/catamaran.sock"; }
 
+  // For the next RestartDaemon.
+  Status Configure(const std::string& guest_command_line);
+
   // After a kill: starts the daemon again (environment: fault injection) and connects to it.
   Status RestartDaemon(std::vector<std::string> environment = {});
+
+  // What the vm handler said of its pods' machines, counted: "launcher qemu", "start booted"...
+  void CountMachine(const std::string& fact) { ++machines_[fact]; }
+  const std::map<std::string, int>& machines() const { return machines_; }
 
   // `catamaran image load` of an OCI layout or archive.
   ProgramResult LoadImage(const std::string& path);
@@ -54,6 +62,7 @@ class World {
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<CriClient> cri_;
   std::vector<std::string> handlers_;
+  std::map<std::string, int> machines_;
   bool image_loaded_ = false;
   int folders_ = 0;
 };
@@ -62,7 +71,8 @@ class World {
 World& TheWorld();
 void SetTheWorld(World* world);
 
-// Text of the daemon's configuration file for these paths.
-std::string ConfigText(const WorldPaths& paths);
+// Text of the daemon's configuration file for these paths. guest_command_line: added to the
+// kernel's in every VM, which is then booted instead of cloned; empty: what a plain daemon does.
+std::string ConfigText(const WorldPaths& paths, const std::string& guest_command_line = "");
 
 }  // namespace catamaran::e2e

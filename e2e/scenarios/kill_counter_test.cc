@@ -21,7 +21,13 @@ class KillCounter : public PodTest {
 
   void StartDaemon(const std::string& abort_at) {
     std::vector<std::string> environment;
-    if (!abort_at.empty()) environment.push_back("CATAMARAN_ABORT_AT=" + abort_at);
+    std::string guest_command_line;
+    if (abort_at.starts_with("agent:")) {  // it has no environment of ours
+      guest_command_line = "catamaran.abort_at=" + abort_at.substr(6);
+    } else if (!abort_at.empty()) {
+      environment.push_back("CATAMARAN_ABORT_AT=" + abort_at);
+    }
+    ASSERT_TRUE(world().Configure(guest_command_line));
     auto started = world().RestartDaemon(environment);
     // Only an armed daemon may die while it starts.
     ASSERT_TRUE(started || !abort_at.empty()) << started.error().message;
