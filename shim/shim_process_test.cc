@@ -269,8 +269,7 @@ TEST_F(ShimProcessTest, ItsDeathAtAnyStepIsNoticedAndAnotherCanStart) {
       EXPECT_TRUE(ShimManager::ReadJournal(paths_)) << step;
     }
     client_.reset();
-    events_.~EventLog();
-    new (&events_) EventLog();
+    events_.Reset();
   }
   FAIL() << "it never ran out of steps";
 }

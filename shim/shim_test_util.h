@@ -55,6 +55,11 @@ class EventLog {
     EXPECT_TRUE(came) << "no exit of " << container << "/" << exec;
     return exit;
   }
+  void Reset() {
+    std::lock_guard lock(mutex_);
+    events_.clear();
+    gone_ = 0;
+  }
   bool WaitGone() {
     return WaitFor([](const auto&, int gone) { return gone > 0; });
   }
