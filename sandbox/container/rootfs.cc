@@ -43,7 +43,7 @@ Result<UniqueFd> MountThroughLoop(int blob_fd) {
   std::string device_path;
   // Held until the mount holds the device.
   ASSIGN_OR_RETURN(auto device, MakeLoopDevice(blob_fd, device_path));
-  return MakeFilesystem("erofs", {{"source", device_path}}, MOUNT_ATTR_RDONLY);
+  return MakeFilesystem("erofs", {{"source", device_path}, {"ro"}}, MOUNT_ATTR_RDONLY);
 }
 
 struct WritableFolders {
@@ -93,8 +93,8 @@ Result<UniqueFd> RootfsBuilder::Attach(UniqueFd mount, const std::string& name) 
 Result<UniqueFd> RootfsBuilder::MountLayer(const std::string& blob) {
   ASSIGN_OR_RETURN(auto file, OpenFile(blob, O_RDONLY));
   if (method_ == RootfsMethod::kByPath) return MountThroughLoop(file.get());
-  auto mount =
-      MakeFilesystem("erofs", {{"source", ParameterPath(blob, file.get())}}, MOUNT_ATTR_RDONLY);
+  auto mount = MakeFilesystem("erofs", {{"source", ParameterPath(blob, file.get())}, {"ro"}},
+                              MOUNT_ATTR_RDONLY);
   // Before Linux 6.12, and for files on an overlay, EROFS wants a block device.
   if (mount || (mount.error().system_errno != ENOTBLK && mount.error().system_errno != EINVAL))
     return mount;

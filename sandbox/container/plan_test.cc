@@ -1,0 +1,249 @@
+#include "sandbox/container/plan.h"
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+
+#include "sandbox/container/plan_mounts.h"
+#include "sandbox/container/stage_channel.h"
+
+namespace catamaran {
+namespace {
+
+spec::SandboxSpec Sandbox() {
+  spec::SandboxSpec sandbox;
+  sandbox.set_pod_id("pod");
+  sandbox.set_cgroup_path("/catamaran/pod");
+  sandbox.set_state_directory("/run/state");
+  sandbox.set_network_namespace("/run/netns/pod");
+  sandbox.add_files()->set_container_path("/etc/hosts");
+  return sandbox;
+}
+
+spec::ContainerSpec Container() {
+  spec::ContainerSpec container;
+  container.set_container_id("one");
+  container.set_pid(spec::CONTAINER);
+  container.mutable_rootfs()->add_lower_directories("/image");
+  container.mutable_rootfs()->set_writable_directory("/data/one");
+  container.mutable_process()->add_args("/bin/true");
+  return container;
+}
+
+Result<ContainerPlan> Plan(const spec::SandboxSpec& sandbox, const spec::ContainerSpec& container,
+                           CgroupView cgroups = {}) {
+  return PlanContainer(PlanInput{sandbox, container, std::move(cgroups), "/catamaran/pod/one", {}});
+}
+
+std::vector<std::string> Targets(const ContainerPlan& plan) {
+  std::vector<std::string> targets;
+  for (const auto& mount : plan.mounts) targets.push_back(mount.target);
+  return targets;
+}
+
+const PlannedMount& MountAt(const ContainerPlan& plan, const std::string& target) {
+  return *std::find_if(plan.mounts.begin(), plan.mounts.end(),
+                       [&](const auto& mount) { return mount.target == target; });
+}
+
+spec::Mount Bind(const std::string& container_path) {
+  spec::Mount mount;
+  mount.set_container_path(container_path);
+  mount.set_host_path("/host");
+  return mount;
+}
+
+using Strings = std::vector<std::string>;
+
+TEST(MountPlan, ShallowMountsComeBeforeDeepOnes) {
+  auto container = Container();
+  *container.add_mounts() = Bind("/a/b/c");
+  *container.add_mounts() = Bind("/a");
+  auto plan = Plan(Sandbox(), container);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(Targets(*plan), (Strings{"/proc", "/dev", "/sys", "/a", "/dev/pts", "/dev/mqueue",
+                                     "/dev/shm", "/etc/hosts", "/sys/fs/cgroup", "/a/b/c"}));
+}
+
+TEST(MountPlan, RequestsTakeThePlaceOfOurs) {
+  auto container = Container();
+  *container.add_mounts() = Bind("/dev/shm");
+  *container.add_mounts() = Bind("//etc/./");
+  auto plan = Plan(Sandbox(), container);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(Targets(*plan), (Strings{"/proc", "/dev", "/sys", "/etc", "/dev/pts", "/dev/mqueue",
+                                     "/dev/shm", "/sys/fs/cgroup"}));
+  EXPECT_EQ(MountAt(*plan, "/dev/shm").kind, MountKind::kBind);
+}
+
+TEST(MountPlan, ARequestedDevBringsItsOwnNodes) {
+  auto container = Container();
+  *container.add_mounts() = Bind("/dev");
+  auto plan = Plan(Sandbox(), container);
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_FALSE(plan->makes_devices);
+  EXPECT_TRUE(plan->devices.empty());
+  EXPECT_EQ(Targets(*plan), (Strings{"/proc", "/sys", "/dev", "/etc/hosts", "/sys/fs/cgroup"}));
+}
+
+TEST(MountPlan, EveryV1HierarchyIsBoundReadOnly) {
+  auto plan = Plan(Sandbox(), Container(), CgroupView{false, {"memory", "cpu,cpuacct"}});
+  ASSERT_TRUE(plan) << plan.error().message;
+  const auto& memory = MountAt(*plan, "/sys/fs/cgroup/memory");
+  EXPECT_EQ(memory.source, "/sys/fs/cgroup/memory/catamaran/pod/one");
+  EXPECT_NE(memory.attributes & MOUNT_ATTR_RDONLY, 0U);
+  EXPECT_FALSE(plan->namespaces.new_cgroup);
+  EXPECT_TRUE(Plan(Sandbox(), Container())->namespaces.new_cgroup);
+}
+
+TEST(MountPlan, OptionsBecomeAttributes) {
+  auto container = Container();
+  auto mount = Bind("/volume");
+  mount.set_readonly(true);
+  mount.set_recursive_readonly(true);
+  mount.add_options("nosuid");
+  *container.add_mounts() = mount;
+  auto plan = Plan(Sandbox(), container);
+  ASSERT_TRUE(plan) << plan.error().message;
+  const auto& planned = MountAt(*plan, "/volume");
+  EXPECT_EQ(planned.attributes, static_cast<uint64_t>(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID));
+  EXPECT_TRUE(planned.recursive_attributes);
+  EXPECT_TRUE(planned.recursive);
+}
+
+TEST(MountPlan, AReadOnlyRootMakesTheSandboxsFilesReadOnly) {
+  auto container = Container();
+  EXPECT_EQ(MountAt(*Plan(Sandbox(), container), "/etc/hosts").attributes, 0U);
+  container.mutable_rootfs()->set_readonly(true);
+  EXPECT_EQ(MountAt(*Plan(Sandbox(), container), "/etc/hosts").attributes,
+            static_cast<uint64_t>(MOUNT_ATTR_RDONLY));
+}
+
+TEST(NamespacePlan, FollowsPodAndContainer) {
+  auto sandbox = Sandbox();
+  auto container = Container();
+  EXPECT_TRUE(Plan(sandbox, container)->namespaces.new_pid);
+  EXPECT_TRUE(Plan(sandbox, container)->namespaces.pod_network);
+  sandbox.set_network(spec::NODE);
+  sandbox.clear_network_namespace();
+  EXPECT_FALSE(Plan(sandbox, container)->namespaces.pod_network);
+  EXPECT_FALSE(Plan(sandbox, container)->namespaces.pod_uts);
+  container.set_pid(spec::POD);
+  sandbox.set_pid(spec::CONTAINER);
+  EXPECT_EQ(Plan(sandbox, container).error().code, ErrorCode::kInvalidArgument);
+  sandbox.set_pid(spec::POD);
+  EXPECT_TRUE(Plan(sandbox, container)->namespaces.pod_pid);
+  EXPECT_FALSE(Plan(sandbox, container)->namespaces.new_pid);
+}
+
+TEST(ContainerPlan, WrongSpecsAreRefusedByField) {
+  const struct {
+    const char* named;
+    ErrorCode code;
+    void (*spoil)(spec::ContainerSpec&);
+  } rows[] = {
+      {"container_id \"\"", ErrorCode::kInvalidArgument, [](auto& c) { c.clear_container_id(); }},
+      {"container_id \"a/b\"", ErrorCode::kInvalidArgument,
+       [](auto& c) { c.set_container_id("a/b"); }},
+      {"\"shim\"", ErrorCode::kInvalidArgument, [](auto& c) { c.set_container_id("shim"); }},
+      {"mounts[0].options \"bind\"", ErrorCode::kInvalidArgument,
+       [](auto& c) {
+         *c.add_mounts() = Bind("/x");
+         c.mutable_mounts(0)->add_options("bind");
+       }},
+      {"mounts[0].recursive_readonly", ErrorCode::kInvalidArgument,
+       [](auto& c) {
+         *c.add_mounts() = Bind("/x");
+         c.mutable_mounts(0)->set_recursive_readonly(true);
+       }},
+      {"mounts[0].host_path \"rel\"", ErrorCode::kInvalidArgument,
+       [](auto& c) {
+         *c.add_mounts() = Bind("/x");
+         c.mutable_mounts(0)->set_host_path("rel");
+       }},
+      {"mounts[0].container_path \"/\"", ErrorCode::kInvalidArgument,
+       [](auto& c) { *c.add_mounts() = Bind("/x/../"); }},
+      {"mounts[0].container_path \"/proc\"", ErrorCode::kInvalidArgument,
+       [](auto& c) { *c.add_mounts() = Bind("/dev/../proc/"); }},
+      {"mounts[0].uid_mappings", ErrorCode::kUnimplemented,
+       [](auto& c) {
+         *c.add_mounts() = Bind("/x");
+         c.mutable_mounts(0)->add_uid_mappings();
+       }},
+      {"mounts[0].image", ErrorCode::kInvalidArgument,
+       [](auto& c) {
+         c.add_mounts()->set_container_path("/x");
+         c.mutable_mounts(0)->mutable_image();
+       }},
+      {"mounts[0] has no source", ErrorCode::kInvalidArgument,
+       [](auto& c) { c.add_mounts()->set_container_path("/x"); }},
+      {"rootfs.writable_directory", ErrorCode::kInvalidArgument,
+       [](auto& c) { c.mutable_rootfs()->clear_writable_directory(); }},
+      {"masked_paths", ErrorCode::kInvalidArgument,
+       [](auto& c) { c.add_masked_paths("relative"); }},
+      {"pid_target", ErrorCode::kInvalidArgument, [](auto& c) { c.set_pid(spec::TARGET); }},
+      {"zero byte", ErrorCode::kInvalidArgument,
+       [](auto& c) { c.mutable_process()->add_args(std::string("a\0b", 3)); }},
+  };
+  for (const auto& row : rows) {
+    auto container = Container();
+    row.spoil(container);
+    auto plan = Plan(Sandbox(), container);
+    ASSERT_FALSE(plan) << row.named;
+    EXPECT_EQ(plan.error().code, row.code) << row.named;
+    EXPECT_NE(plan.error().message.find(row.named), std::string::npos) << plan.error().message;
+  }
+}
+
+TEST(SandboxPlan, UserNamespacesAreRefusedByName) {
+  auto sandbox = Sandbox();
+  sandbox.mutable_user_namespace();
+  EXPECT_EQ(ValidateSandbox(sandbox).error().code, ErrorCode::kUnimplemented);
+}
+
+TEST(SysctlPlan, DotsAndSlashesAreRead) {
+  EXPECT_EQ(*SysctlPath(Sandbox(), "net.ipv4.ip_forward"), "net/ipv4/ip_forward");
+  EXPECT_EQ(*SysctlPath(Sandbox(), "net/ipv4/conf/eth0.1/forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding");
+  EXPECT_EQ(*SysctlPath(Sandbox(), "net.ipv4.conf.eth0/1.forwarding"),
+            "net/ipv4/conf/eth0.1/forwarding");
+  auto node = Sandbox();
+  node.set_network(spec::NODE);
+  EXPECT_FALSE(SysctlPath(node, "net.ipv4.ip_forward"));
+}
+
+TEST(StageOrder, MessagesOutOfTurnAreRefused) {
+  StageOrder order;
+  EXPECT_FALSE(StageOrder().Started()) << "not before Prepared";
+  EXPECT_FALSE(StageOrder().Received(StageMessage::Kind::kStart));
+  ASSERT_TRUE(order.Received(StageMessage::Kind::kDescriptor));
+  ASSERT_TRUE(order.Received(StageMessage::Kind::kPrepared));
+  EXPECT_FALSE(order.Received(StageMessage::Kind::kPrepared));
+  EXPECT_FALSE(order.Received(StageMessage::Kind::kDescriptor));
+  EXPECT_FALSE(order.ran_at_end());
+  ASSERT_TRUE(order.Started());
+  EXPECT_TRUE(order.ran_at_end());
+  ASSERT_TRUE(order.Received(StageMessage::Kind::kFailed));
+  EXPECT_FALSE(order.ran_at_end());
+  EXPECT_FALSE(order.Received(StageMessage::Kind::kFailed)) << "Failed is the last";
+}
+
+TEST(StageChannel, CarriesErrorsUsersAndDescriptors) {
+  auto ends = StageChannel::Make().value();
+  ASSERT_TRUE(ends.child.SendDescriptor("null", 0));
+  ASSERT_TRUE(ends.child.SendFailed(Error{ErrorCode::kNotFound, ENOENT, "no such thing"}));
+  auto first = ends.parent.Receive();
+  ASSERT_TRUE(first && *first);
+  EXPECT_EQ((*first)->name, "null");
+  EXPECT_TRUE((*first)->descriptor.valid());
+  auto second = ends.parent.Receive();
+  ASSERT_TRUE(second && *second);
+  EXPECT_EQ((*second)->error.code, ErrorCode::kNotFound);
+  EXPECT_EQ((*second)->error.system_errno, ENOENT);
+  EXPECT_EQ((*second)->error.message, "no such thing");
+  EXPECT_EQ(ends.parent.Receive().error().system_errno, EAGAIN);
+}
+
+}  // namespace
+}  // namespace catamaran
