@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "cri/pods/pods.h"
 #include "cri/service/absent_network.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/grpc_server.h"
@@ -17,6 +18,8 @@ namespace {
 
 // `catamaran image load` may be at work on the root folder.
 constexpr auto kLockPatience = std::chrono::seconds(60);
+// Pods of an earlier daemon that take longer are waited for in the background.
+constexpr auto kRecoveryPatience = std::chrono::seconds(60);
 // Calls in flight get this long when the daemon is told to end.
 constexpr auto kShutdownPatience = std::chrono::seconds(5);
 
@@ -41,7 +44,11 @@ class EndSignals {
   sigset_t signals_;
 };
 
-std::unique_ptr<PodNetwork> MakeNetwork(const Config&) {
+Result<std::unique_ptr<PodNetwork>> MakeNetwork(const Config& config) {
+  if (config.network == Config::Network::kBuiltin) {
+    return MakeBuiltinNetwork(
+        {config.root, config.run, config.builtin_cidr_v4, config.builtin_cidr_v6});
+  }
   return std::make_unique<AbsentNetwork>("NetworkPluginNotReady", "no CNI configuration is loaded");
 }
 
@@ -59,8 +66,16 @@ Status Serve(const Config& config, int ready_fd) {
                    DirectoryLock::Take(config.root, config.listen, Deadline::After(kLockPatience)));
   ASSIGN_OR_RETURN(const HostPath socket, SocketPathOf(config.listen));
   ASSIGN_OR_RETURN(const auto images, ImageStore::Open(config.root / "images"));
-  const std::unique_ptr<PodNetwork> network = MakeNetwork(config);
-  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *images, *network}));
+  ASSIGN_OR_RETURN(const auto network, MakeNetwork(config));
+  ASSIGN_OR_RETURN(auto shims, ShimManager::Create({config.shim.string()}));
+  ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
+  ASSIGN_OR_RETURN(const auto cgroups, OpenPodCgroups());
+  Pods pods(config,
+            {std::move(shims), *images, *network, *cgroups,
+             [](const std::string& text) { Log(LogLevel::kWarn, text, {}); }},
+            std::move(boot_id));
+  RETURN_IF_ERROR(pods.Recover(Deadline::After(kRecoveryPatience)));
+  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *images, *network, pods}));
   Log(LogLevel::kInfo, "serving",
       {{"listen", config.listen},
        {"root", config.root.string()},

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "cri/api/runtime.grpc.pb.h"
+#include "cri/pods/operations.h"
 #include "cri/service/control.grpc.pb.h"
 #include "cri/service/log.h"
 #include "cri/service/runtime_calls.h"
@@ -108,7 +109,8 @@ grpc::Status Unimplemented(const char* name) {
       return ::catamaran::function(*request, call __VA_OPT__(, ) __VA_ARGS__);                 \
     });                                                                                        \
   }
-#define CATAMARAN_POD_RPC(rpc) CATAMARAN_UNIMPLEMENTED(rpc, rpc##Request, rpc##Response)
+#define CATAMARAN_POD_RPC(rpc, patience) \
+  CATAMARAN_RPC(rpc, rpc, Patience::patience, rpc, parts_.pods)
 #define CATAMARAN_UNIMPLEMENTED(rpc, request, response)                                \
   grpc::Status rpc(grpc::ServerContext*, const v1::request*, v1::response*) override { \
     return Unimplemented(#rpc);                                                        \
@@ -129,24 +131,24 @@ class RuntimeService final : public v1::RuntimeService::Service {
   CATAMARAN_RPC(UpdateRuntimeConfig, UpdateRuntimeConfig, Patience::kDefault, UpdateRuntimeConfig,
                 parts_.network)
 
-  CATAMARAN_POD_RPC(RunPodSandbox)
-  CATAMARAN_POD_RPC(StopPodSandbox)
-  CATAMARAN_POD_RPC(RemovePodSandbox)
-  CATAMARAN_POD_RPC(PodSandboxStatus)
-  CATAMARAN_POD_RPC(ListPodSandbox)
-  CATAMARAN_POD_RPC(PodSandboxStats)
-  CATAMARAN_POD_RPC(ListPodSandboxStats)
-  CATAMARAN_POD_RPC(CreateContainer)
-  CATAMARAN_POD_RPC(StartContainer)
-  CATAMARAN_POD_RPC(StopContainer)
-  CATAMARAN_POD_RPC(RemoveContainer)
-  CATAMARAN_POD_RPC(ContainerStatus)
-  CATAMARAN_POD_RPC(ListContainers)
-  CATAMARAN_POD_RPC(UpdateContainerResources)
-  CATAMARAN_POD_RPC(ReopenContainerLog)
-  CATAMARAN_POD_RPC(ExecSync)
-  CATAMARAN_POD_RPC(ContainerStats)
-  CATAMARAN_POD_RPC(ListContainerStats)
+  CATAMARAN_POD_RPC(RunPodSandbox, kDefault)
+  CATAMARAN_POD_RPC(StopPodSandbox, kDefault)
+  CATAMARAN_POD_RPC(RemovePodSandbox, kDefault)
+  CATAMARAN_POD_RPC(PodSandboxStatus, kDefault)
+  CATAMARAN_POD_RPC(ListPodSandbox, kDefault)
+  CATAMARAN_POD_RPC(PodSandboxStats, kDefault)
+  CATAMARAN_POD_RPC(ListPodSandboxStats, kDefault)
+  CATAMARAN_POD_RPC(CreateContainer, kDefault)
+  CATAMARAN_POD_RPC(StartContainer, kDefault)
+  CATAMARAN_POD_RPC(StopContainer, kUnbounded)
+  CATAMARAN_POD_RPC(RemoveContainer, kDefault)
+  CATAMARAN_POD_RPC(ContainerStatus, kDefault)
+  CATAMARAN_POD_RPC(ListContainers, kDefault)
+  CATAMARAN_POD_RPC(UpdateContainerResources, kDefault)
+  CATAMARAN_POD_RPC(ReopenContainerLog, kDefault)
+  CATAMARAN_POD_RPC(ExecSync, kUnbounded)
+  CATAMARAN_POD_RPC(ContainerStats, kDefault)
+  CATAMARAN_POD_RPC(ListContainerStats, kDefault)
 
   CATAMARAN_UNIMPLEMENTED(Exec, ExecRequest, ExecResponse)
   CATAMARAN_UNIMPLEMENTED(Attach, AttachRequest, AttachResponse)

@@ -5,6 +5,7 @@
 #include "cri/config/config.h"
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
+#include "cri/pods/pods.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
@@ -16,6 +17,7 @@ struct ServerParts {
   const Config& config;
   ImageStore& images;
   PodNetwork& network;
+  Pods& pods;
 };
 
 // The CRI (and the private control service) on one unix socket: the only place that knows gRPC.
