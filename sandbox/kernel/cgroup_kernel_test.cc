@@ -11,6 +11,7 @@
 
 #include <functional>
 
+#include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/cgroup.h"
 
@@ -348,6 +349,58 @@ TEST_P(CgroupKernelTest, OpensAGroupThatACrashLeftInSomeHierarchiesOnly) {
   EXPECT_TRUE(reopened->KillAll(Soon()));
   EXPECT_TRUE(reopened->Remove(Soon()));
   EXPECT_FALSE(tree_->Exists(base_ + "/one"));
+}
+
+// Runs `work` in a process that is killed at its N-th step, for N = 1, 2, ... until it gets
+// through, and `after` each time. Returns how many steps there were.
+int KillAtEveryStep(const std::function<void()>& work, const std::function<void()>& after) {
+  for (int step = 1; step < 300; ++step) {
+    const pid_t child = fork();
+    if (child == 0) {
+      ArmAbortStep(step);
+      work();
+      _exit(0);
+    }
+    int status = 0;
+    EXPECT_EQ(waitpid(child, &status, 0), child);
+    after();
+    if (WIFEXITED(status) || testing::Test::HasFailure()) return step - 1;
+  }
+  ADD_FAILURE() << "never got through";
+  return 0;
+}
+
+TEST_P(CgroupKernelTest, IsMadeAndRemovedWholeAfterAKillAtAnyStep) {
+  const std::string path = base_ + "/killed/deep";
+  const auto hierarchies = static_cast<int>(tree_->hierarchies().size());
+  const auto make_and_fill = [&] {
+    auto group = tree_->Create(path);
+    spec::Resources limits;
+    if (Controls("memory")) limits.set_memory_limit_bytes(64 << 20);
+    if (Controls("pids")) limits.set_pids_limit(10);
+    if (group && group->Apply(limits)) (void)group->Attach(0);
+  };
+  const int made = KillAtEveryStep(make_and_fill, [&] {
+    auto again = tree_->Create(path);  // the next one finds whatever there is
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_TRUE(again->Processes(Cgroup::Depth::kGroup).value().empty());
+    EXPECT_TRUE(tree_->OpenGroup(base_ + "/killed").value().Remove(Soon()));
+    EXPECT_FALSE(tree_->Exists(base_ + "/killed"));
+  });
+  EXPECT_GE(made, 3 * hierarchies);
+  ASSERT_TRUE(tree_->Create(path));
+  const int removed = KillAtEveryStep(
+      [&] {
+        if (auto group = tree_->OpenGroup(base_ + "/killed")) (void)group->Remove(Soon());
+      },
+      [&] {
+        if (auto left = tree_->OpenGroup(base_ + "/killed")) {
+          EXPECT_TRUE(left->Remove(Soon()));
+        }
+        EXPECT_FALSE(tree_->Exists(base_ + "/killed"));
+        EXPECT_TRUE(tree_->Create(path));
+      });
+  EXPECT_GE(removed, 2 * hierarchies);
 }
 
 }  // namespace
