@@ -164,7 +164,8 @@ void BackendServer::Connection::Hello(const pod::HelloRequest& request, const Ca
   pod::HelloResponse& hello = *response.mutable_hello();
   hello.set_protocol_version(std::min(request.protocol_version(), kPodProtocol));
   hello.set_build(server_.options_.build);
-  if (auto boot_id = ReadBootId()) hello.set_boot_id(*boot_id);
+  if (server_.options_.tells_boot_id)
+    if (auto boot_id = ReadBootId()) hello.set_boot_id(*boot_id);
   if (auto release = ReadFile("/proc/sys/kernel/osrelease", 256))
     hello.set_kernel_release(release->substr(0, release->find('\n')));
   Answer(call, std::move(response));

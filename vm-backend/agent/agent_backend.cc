@@ -1,0 +1,239 @@
+#include "vm-backend/agent/agent_backend.h"
+
+#include <sys/utsname.h>
+
+#include "sandbox/base/files.h"
+#include "sandbox/kernel/netlink.h"
+#include "vm-backend/agent/guest_identity.h"
+#include "vm-backend/agent/guest_init.h"
+
+namespace catamaran {
+namespace {
+
+constexpr char kWritable[] = "/run/catamaran/disk";
+
+std::string WritableFolder(const std::string& container) {
+  return std::string(kWritable) + "/containers/" + container;
+}
+
+Status SetUpNetwork(const spec::SandboxSpec& sandbox) {
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+  RETURN_IF_ERROR(BringUpLoopback(netlink));
+  if (sandbox.interfaces().empty()) return {};
+  ASSIGN_OR_RETURN(const auto links, netlink.ListLinks());
+  for (const Link& link : links)
+    // The machine's one card; the kinds are those of virtual links.
+    if (link.name != "lo" && link.kind.empty())
+      return ConfigureInterface(netlink, sandbox.interfaces(0), link.name);
+  return Fail(ErrorCode::kNotFound, "the machine has no network card");
+}
+
+uint64_t ImageBytes(const spec::RootfsSpec& rootfs) {
+  uint64_t bytes = rootfs.merged_metadata_bytes();
+  for (const auto& layer : rootfs.layers()) bytes += layer.size_bytes();
+  return bytes;
+}
+
+// The root file systems in a container's specification that lie on image disks.
+std::vector<spec::RootfsSpec*> OnDisks(spec::ContainerSpec& container) {
+  std::vector<spec::RootfsSpec*> found;
+  if (!container.rootfs().disk_serial().empty()) found.push_back(container.mutable_rootfs());
+  for (spec::Mount& mount : *container.mutable_mounts())
+    if (mount.has_image() && !mount.image().rootfs().disk_serial().empty())
+      found.push_back(mount.mutable_image()->mutable_rootfs());
+  return found;
+}
+
+}  // namespace
+
+spec::SandboxSpec EngineSandbox(const spec::SandboxSpec& sandbox) {
+  spec::SandboxSpec engine = sandbox;
+  engine.clear_guest();
+  engine.clear_machine();
+  engine.clear_resources();  // they sized the machine
+  // The whole guest is the pod's network.
+  engine.set_network(spec::NODE);
+  engine.clear_network_namespace();
+  engine.set_cgroup_path("/pod");
+  engine.set_state_directory("/run/catamaran/state");
+  engine.set_data_directory(kWritable);
+  return engine;
+}
+
+AgentBackend::AgentBackend(EventLoop& loop, std::unique_ptr<SandboxBackend> engine,
+                           std::unique_ptr<GuestVolumes> volumes)
+    : loop_(loop), engine_(std::move(engine)), volumes_(std::move(volumes)), disks_(loop) {}
+
+void AgentBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
+                                 Completion<pod::CreateSandboxResponse> done) {
+  const spec::SandboxSpec& sandbox = request.sandbox();
+  if (auto taken = TakeIdentity(sandbox); !taken)
+    return done(tl::unexpected<Error>(std::move(taken).error().While("guest identity")));
+  if (auto network = SetUpNetwork(sandbox); !network)
+    return done(tl::unexpected<Error>(std::move(network).error().While("guest network")));
+  if (sandbox.guest().volumes()) {
+    auto port = OpenSerialPort("volumes");
+    auto started = port ? volumes_->Start(std::move(*port)) : tl::unexpected<Error>(port.error());
+    if (!started)
+      return done(tl::unexpected<Error>(std::move(started).error().While("guest volumes")));
+  }
+  const std::string serial = sandbox.guest().writable_disk_serial();
+  if (serial.empty() || has_writable_disk_) return SetUpSandbox(sandbox, std::move(done));
+  disks_.MountWritable(serial, GuestPath(kWritable),
+                       [this, sandbox, done = std::move(done)](Status mounted) mutable {
+                         if (!mounted)
+                           return done(tl::unexpected<Error>(std::move(mounted).error()));
+                         has_writable_disk_ = true;
+                         SetUpSandbox(sandbox, std::move(done));
+                       });
+}
+
+void AgentBackend::SetUpSandbox(spec::SandboxSpec sandbox,
+                                Completion<pod::CreateSandboxResponse> done) {
+  auto sysctls = ApplyNetworkSysctls(sandbox);
+  if (!sysctls) return done(tl::unexpected<Error>(sysctls.error()));
+  pod::CreateSandboxRequest request;
+  *request.mutable_sandbox() = EngineSandbox(sandbox);
+  request.mutable_sandbox()->clear_sysctls();
+  request.mutable_sandbox()->mutable_sysctls()->insert(sysctls->begin(), sysctls->end());
+  engine_->CreateSandbox(request,
+                         [done = std::move(done)](Result<pod::CreateSandboxResponse> made) mutable {
+                           if (!made) return done(std::move(made));
+                           utsname kernel{};
+                           uname(&kernel);
+                           made->set_kernel_release(kernel.release);
+                           if (auto boot_id = ReadBootId()) made->set_boot_id(*boot_id);
+                           done(std::move(made));
+                         });
+}
+
+void AgentBackend::CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
+                                   Completion<pod::CreateContainerResponse> done) {
+  const std::string id = request.container().container_id();
+  const auto [slot, is_new] = containers_.try_emplace(id);
+  if (!is_new) return done(Fail(ErrorCode::kAlreadyExists, "container {} exists", id));
+  Container& container = slot->second;
+  container.spec = request.container();
+  container.to_mount = OnDisks(container.spec);
+  for (spec::Mount& mount : *container.spec.mutable_mounts())
+    if (mount.has_volume_path())
+      mount.set_host_path((volumes_->mountpoint() / mount.volume_path()).string());
+  // The agent is exempt from the OOM killer, and children inherit that.
+  spec::ProcessSpec& process = *container.spec.mutable_process();
+  if (!process.has_oom_score_adj()) {
+    process.set_has_oom_score_adj(true);
+    process.set_oom_score_adj(0);
+  }
+  MountImages(id,
+              [this, id, stdio = std::move(stdio), done = std::move(done)](Status mounted) mutable {
+                if (mounted) return HandOver(id, std::move(stdio), std::move(done));
+                Release(id, [done = std::move(done), error = mounted.error()](Status) mutable {
+                  done(tl::unexpected<Error>(std::move(error)));
+                });
+              });
+}
+
+void AgentBackend::MountImages(const std::string& id, Done done) {
+  Container& container = containers_[id];
+  if (container.to_mount.empty()) return done({});
+  spec::RootfsSpec& rootfs = *container.to_mount.back();
+  container.to_mount.pop_back();
+  const std::string serial = rootfs.disk_serial();
+  disks_.AcquireImage(
+      serial, ImageBytes(rootfs),
+      [this, id, serial, &rootfs, done = std::move(done)](Result<GuestPath> folder) mutable {
+        if (!folder) return done(tl::unexpected<Error>(std::move(folder).error()));
+        containers_[id].images.push_back(serial);
+        rootfs.clear_layers();
+        rootfs.clear_merged_metadata();
+        rootfs.clear_disk_serial();
+        rootfs.add_lower_directories(folder->string());
+        MountImages(id, std::move(done));
+      });
+}
+
+void AgentBackend::HandOver(const std::string& id, Stdio stdio,
+                            Completion<pod::CreateContainerResponse> done) {
+  const std::string writable = WritableFolder(id);
+  containers_[id].spec.mutable_rootfs()->set_writable_directory(writable);
+  disks_.RunTask([writable] { return MakeDirectories(writable, 0700); },
+                 [this, id, stdio = std::move(stdio), done = std::move(done)](Status made) mutable {
+                   auto finish = [this, id, done = std::move(done)](
+                                     Result<pod::CreateContainerResponse> created) mutable {
+                     Container& container = containers_[id];
+                     container.ready = true;
+                     auto removals = std::move(container.removals);
+                     auto answer = [done = std::move(done), created,
+                                    removals = std::move(removals)](Status) mutable {
+                       done(std::move(created));
+                       for (auto& removal : removals) removal();
+                     };
+                     if (created) return answer({});
+                     Release(id, std::move(answer));
+                   };
+                   if (!made) return finish(tl::unexpected<Error>(std::move(made).error()));
+                   pod::CreateContainerRequest request;
+                   *request.mutable_container() = containers_[id].spec;
+                   engine_->CreateContainer(request, std::move(stdio), std::move(finish));
+                 });
+}
+
+void AgentBackend::RemoveContainer(const pod::RemoveContainerRequest& request, Done done) {
+  const std::string id = request.container_id();
+  const auto found = containers_.find(id);
+  if (found != containers_.end() && !found->second.ready) {
+    // Its creation goes on: the caller has stopped waiting for it.
+    found->second.removals.push_back([this, request, done = std::move(done)]() mutable {
+      RemoveContainer(request, std::move(done));
+    });
+    return;
+  }
+  engine_->RemoveContainer(request, [this, id, done = std::move(done)](Status removed) mutable {
+    if (!removed) return done(std::move(removed));
+    Release(id, std::move(done));
+  });
+}
+
+void AgentBackend::Release(const std::string& id, Done done) {
+  const auto found = containers_.find(id);
+  if (found == containers_.end()) return done({});
+  auto images = std::move(found->second.images);
+  auto removals = std::move(found->second.removals);
+  containers_.erase(found);
+  disks_.RunTask([folder = WritableFolder(id)] { return RemoveTree(folder); },
+                 [this, images = std::move(images), removals = std::move(removals),
+                  done = std::move(done)](Status removed) mutable {
+                   ReleaseImages(std::move(images),
+                                 [removed, removals = std::move(removals),
+                                  done = std::move(done)](Status released) mutable {
+                                   done(removed ? released : removed);
+                                   for (auto& removal : removals) removal();
+                                 });
+                 });
+}
+
+void AgentBackend::ReleaseImages(std::vector<std::string> images, Done done) {
+  if (images.empty()) return done({});
+  const std::string serial = images.back();
+  images.pop_back();
+  disks_.ReleaseImage(
+      serial, [this, images = std::move(images), done = std::move(done)](Status released) mutable {
+        if (!released) return done(std::move(released));
+        ReleaseImages(std::move(images), std::move(done));
+      });
+}
+
+void AgentBackend::Stats(Completion<pod::StatsResponse> done) {
+  engine_->Stats([done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
+    if (!stats || !stats->stats().interfaces().empty()) return done(std::move(stats));
+    auto netlink = Netlink::Open();
+    auto interfaces =
+        netlink ? ReadInterfaceStats(*netlink)
+                : Result<std::vector<spec::InterfaceStats>>(tl::unexpected<Error>(netlink.error()));
+    if (interfaces)
+      for (const auto& one : *interfaces) *stats->mutable_stats()->add_interfaces() = one;
+    done(std::move(stats));
+  });
+}
+
+}  // namespace catamaran

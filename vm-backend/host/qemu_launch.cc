@@ -1,0 +1,220 @@
+#include "vm-backend/host/qemu_launch.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "sandbox/base/files.h"
+#include "sandbox/kernel/netlink.h"
+#include "vm-backend/host/qemu_launcher.h"
+#include "vm-backend/host/sparse_clone.h"
+
+namespace catamaran {
+namespace {
+
+constexpr char kTap[] = "tap0";
+constexpr char kWritableSerial[] = "writable";
+constexpr char kDefaultQemu[] = "/usr/bin/qemu-system-x86_64";
+constexpr uint32_t kMostCpus = 64;
+
+Status CheckReadable(const std::string& field, const std::string& path) {
+  if (path.empty())
+    return Fail(ErrorCode::kInvalidArgument, "machine.{}: empty; a path is due", field);
+  if (access(path.c_str(), R_OK) != 0)
+    return FailErrno(errno, fmt::format("machine.{}: \"{}\"", field, path));
+  return {};
+}
+
+Status PrepareFiles(const spec::SandboxSpec& sandbox, const HostPath& writable) {
+  const spec::MachineSpec& machine = sandbox.machine();
+  RETURN_IF_ERROR(CheckReadable("kernel", machine.kernel()));
+  RETURN_IF_ERROR(CheckReadable("initramfs", machine.initramfs()));
+  RETURN_IF_ERROR(MakeDirectories(sandbox.state_directory(), 0700));
+  if (machine.writable_disk().empty()) return {};
+  RETURN_IF_ERROR(CheckReadable("writable_disk", machine.writable_disk()));
+  RETURN_IF_ERROR(MakeDirectories(sandbox.data_directory(), 0700));
+  return CloneSparse(HostPath(machine.writable_disk()), writable);
+}
+
+// A pod's CPU limit in whole CPUs, rounded up.
+uint32_t CpusOf(const spec::SandboxSpec& sandbox) {
+  const uint32_t host = std::max(1u, std::thread::hardware_concurrency());
+  uint32_t cpus = std::max<uint32_t>(1, sandbox.machine().cpus());
+  const spec::Resources& resources = sandbox.resources();
+  if (resources.cpu_quota_us() > 0 && resources.cpu_period_us() > 0)
+    cpus = static_cast<uint32_t>((resources.cpu_quota_us() + resources.cpu_period_us() - 1) /
+                                 resources.cpu_period_us());
+  return std::clamp(cpus, 1u, std::min(host, kMostCpus));
+}
+
+std::string Milliseconds(std::chrono::steady_clock::time_point since) {
+  const auto elapsed = std::chrono::steady_clock::now() - since;
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count());
+}
+
+}  // namespace
+
+std::string EncodeFindings(const HostFindings& findings) {
+  return fmt::format("{}\n{}", findings.tsc_khz,
+                     findings.kvm ? std::string() : findings.kvm.error().message);
+}
+
+HostFindings DecodeFindings(const std::string& text) {
+  HostFindings findings;
+  findings.tsc_khz = std::strtoull(text.c_str(), nullptr, 10);
+  const size_t end = text.find('\n');
+  if (end == std::string::npos) findings.kvm = Fail(ErrorCode::kFailedPrecondition, "no answer");
+  if (end != std::string::npos && end + 1 < text.size())
+    findings.kvm = Fail(ErrorCode::kFailedPrecondition, "{}", text.substr(end + 1));
+  return findings;
+}
+
+Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostFindings& findings) {
+  const spec::MachineSpec& spec = sandbox.machine();
+  QemuMachine machine;
+  ASSIGN_OR_RETURN(machine.accelerator, ChooseAccelerator(findings.kvm, spec.allow_emulation()));
+  machine.qemu = spec.qemu().empty() ? kDefaultQemu : spec.qemu();
+  if (access(machine.qemu.c_str(), X_OK) != 0)
+    return FailErrno(errno, fmt::format("machine.qemu: \"{}\"", machine.qemu));
+  if (sandbox.resources().memory_limit_bytes() < 0)
+    return Fail(ErrorCode::kInvalidArgument, "resources.memory_limit_bytes: {}; 0 or more is due",
+                sandbox.resources().memory_limit_bytes());
+  machine.memory_bytes =
+      GuestMemoryBytes(static_cast<uint64_t>(sandbox.resources().memory_limit_bytes()),
+                       spec.default_memory_bytes(), spec.overhead_memory_bytes());
+  machine.cpus = CpusOf(sandbox);
+  machine.kernel = HostPath(spec.kernel());
+  machine.initramfs = HostPath(spec.initramfs());
+  machine.command_line =
+      GuestCommandLine(machine.accelerator, findings.tsc_khz, spec.command_line());
+  return machine;
+}
+
+Result<UniqueFd> MakePodTap(const spec::SandboxSpec& sandbox) {
+  if (sandbox.network_namespace().empty() || sandbox.interfaces().empty()) return UniqueFd();
+  const spec::NetworkInterface& interface = sandbox.interfaces(0);
+  ASSIGN_OR_RETURN(UniqueFd netns, OpenFile(sandbox.network_namespace(), O_RDONLY));
+  UniqueFd tap;
+  RETURN_IF_ERROR(RunInNetworkNamespace(netns.get(), [&tap]() -> Status {
+    ASSIGN_OR_RETURN(tap, CreateTap({.name = kTap, .virtio_header = true}));
+    return {};
+  }));
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::OpenIn(netns.get()));
+  if (interface.mtu() != 0) RETURN_IF_ERROR(netlink.SetMtu(kTap, interface.mtu()));
+  RETURN_IF_ERROR(netlink.JoinLinks(interface.name(), kTap));
+  RETURN_IF_ERROR(netlink.SetLinkUp(kTap));
+  return tap;
+}
+
+QemuLaunch::QemuLaunch(EventLoop& loop, const spec::SandboxSpec& sandbox, Outcome done)
+    : loop_(loop), sandbox_(sandbox), done_(std::move(done)) {}
+
+HostPath QemuLaunch::WritableDisk() const {
+  return HostPath(sandbox_.data_directory()) / "writable.img";
+}
+
+void QemuLaunch::Begin() {
+  auto self = shared_from_this();
+  auto probe = ChildTask::Start(
+      loop_,
+      []() -> Result<std::string> {
+        return EncodeFindings({ProbeKvm(), HostTscKhz()});
+      },
+      [self](Result<std::string> text) {
+        // A probe that dies is a KVM that does not work.
+        self->findings_ =
+            text ? DecodeFindings(*text) : HostFindings{tl::unexpected<Error>(text.error()), 0};
+        self->Prepared();
+      });
+  auto disk = ChildTask::Start(
+      loop_,
+      [sandbox = sandbox_, target = WritableDisk()]() -> Result<std::string> {
+        RETURN_IF_ERROR(PrepareFiles(sandbox, target));
+        return std::string();
+      },
+      [self](Result<std::string> made) {
+        if (!made) self->disk_made_ = tl::unexpected<Error>(std::move(made).error());
+        self->Prepared();
+      });
+  if (!probe || !disk) return Finish(tl::unexpected<Error>(!probe ? probe.error() : disk.error()));
+  probe_ = std::move(*probe);
+  disk_ = std::move(*disk);
+}
+
+Result<QemuStart> QemuLaunch::PlanStart() {
+  if (!disk_made_) return tl::unexpected<Error>(disk_made_.error());
+  QemuStart start;
+  ASSIGN_OR_RETURN(start.machine, ResolveMachine(sandbox_, findings_));
+  ASSIGN_OR_RETURN(tap_, MakePodTap(sandbox_));
+  start.tap = tap_.get();
+  start.machine.network = tap_.valid();
+  if (tap_.valid()) start.machine.mac = sandbox_.interfaces(0).mac();
+  start.folder = HostPath(sandbox_.state_directory());
+  return start;
+}
+
+void QemuLaunch::Prepared() {
+  if (--tasks_left_ > 0) return;
+  auto start = PlanStart();
+  auto vm = start ? QemuVm::Start(loop_, *start)
+                  : Result<std::unique_ptr<QemuVm>>(tl::unexpected<Error>(start.error()));
+  if (!vm) {
+    unlink(WritableDisk().c_str());
+    return Finish(tl::unexpected<Error>(std::move(vm).error()));
+  }
+  vm_ = std::move(*vm);
+  tap_.Reset();  // QEMU has it
+  vm_->SetDetail("start", "booted");
+  vm_->SetDetail("prepared_ms", Milliseconds(began_));
+  Booted();
+}
+
+void QemuLaunch::Booted() {
+  auto self = shared_from_this();
+  if (sandbox_.machine().writable_disk().empty()) return Finish(std::move(vm_));
+  vm_->AttachWritable(WritableDisk(), kWritableSerial, [self](Status attached) {
+    self->vm_->SetDetail("vmm_answered_ms", Milliseconds(self->began_));
+    if (attached) return self->Finish(std::move(self->vm_));
+    Error error = std::move(attached).error();
+    if (const std::string tail = self->vm_->ConsoleTail(); !tail.empty())
+      error.message += "; QEMU said: " + tail;
+    // Not from within its own monitor's callback.
+    self->loop_.Post([self, error = std::move(error)]() mutable {
+      self->vm_.reset();
+      self->Finish(tl::unexpected<Error>(std::move(error)));
+    });
+  });
+}
+
+void QemuLaunch::Finish(Result<std::unique_ptr<VirtualMachine>> result) {
+  // The tasks hold references to this: they end on the next round, after their reports.
+  loop_.Post([self = shared_from_this()] {
+    self->probe_.reset();
+    self->disk_.reset();
+  });
+  if (auto done = std::move(done_)) done(std::move(result));
+}
+
+namespace {
+
+class QemuLauncher final : public VmLauncher {
+ public:
+  explicit QemuLauncher(EventLoop& loop) : loop_(loop) {}
+  void Launch(const spec::SandboxSpec& sandbox,
+              Completion<std::unique_ptr<VirtualMachine>> done) override {
+    std::make_shared<QemuLaunch>(loop_, sandbox, std::move(done))->Begin();
+  }
+
+ private:
+  EventLoop& loop_;
+};
+
+}  // namespace
+
+std::unique_ptr<VmLauncher> MakeQemuLauncher(EventLoop& loop) {
+  return std::make_unique<QemuLauncher>(loop);
+}
+
+}  // namespace catamaran

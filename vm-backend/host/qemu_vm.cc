@@ -1,0 +1,200 @@
+#include "vm-backend/host/qemu_vm.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sandbox/base/abort_step.h"
+#include "sandbox/base/files.h"
+#include "vm-backend/host/flat_disk.h"
+
+namespace catamaran {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kMostTargets = 256;  // of one virtio-scsi bus
+
+struct Ends {
+  UniqueFd ours;
+  UniqueFd qemus;
+};
+
+Result<Ends> SocketPair() {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+    return FailWithErrno("socketpair");
+  return Ends{UniqueFd(pair[0]), UniqueFd(pair[1])};
+}
+
+std::string DescriptionOf(const ProcessEnd& end) {
+  if (end.signal != 0) return fmt::format("QEMU was killed by signal {}", end.signal);
+  if (end.exit_code == 0) return "the machine stopped by itself";
+  return fmt::format("QEMU ended with exit code {}", end.exit_code);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<QemuVm>> QemuVm::Start(EventLoop& loop, const QemuStart& start) {
+  auto vm = std::unique_ptr<QemuVm>(new QemuVm(loop));
+  vm->folder_ = start.folder;
+  ASSIGN_OR_RETURN(Ends monitor, SocketPair());
+  ASSIGN_OR_RETURN(Ends console, SocketPair());
+  ASSIGN_OR_RETURN(Ends agent, SocketPair());
+  ASSIGN_OR_RETURN(Ends volumes, SocketPair());
+  VmmCommand command;
+  command.arguments = QemuArguments(start.machine);
+  command.output = console.qemus.get();
+  command.descriptors = {{kQemuMonitor, monitor.qemus.get()},
+                         {kQemuConsole, console.qemus.get()},
+                         {kQemuAgent, agent.qemus.get()},
+                         {kQemuVolumes, volumes.qemus.get()}};
+  if (start.tap >= 0) command.descriptors.push_back({kQemuTap, start.tap});
+  if (start.memory >= 0) command.descriptors.push_back({kQemuMemory, start.memory});
+  if (start.state >= 0) command.descriptors.push_back({kQemuState, start.state});
+  ASSIGN_OR_RETURN(vm->console_, ConsoleLog::Create(loop, std::move(console.ours)));
+  ASSIGN_OR_RETURN(vm->process_, VmmProcess::Start(loop, command, [raw = vm.get()](ProcessEnd end) {
+                     raw->Ended(end);
+                   }));
+  ASSIGN_OR_RETURN(vm->monitor_, QmpClient::Create(loop, std::move(monitor.ours)));
+  vm->monitor_->OnEvent([raw = vm.get()](const std::string& name, const json& data) {
+    const auto device = data.find("device");
+    if (name == "DEVICE_DELETED" && device != data.end() && device->is_string())
+      raw->Unplugged(device->get<std::string>());
+  });
+  vm->agent_ = std::move(agent.ours);
+  vm->volumes_ = std::move(volumes.ours);
+  vm->details_["launcher"] = "qemu";
+  vm->details_["accelerator"] = std::string(AcceleratorName(start.machine.accelerator));
+  vm->details_["memory_bytes"] = std::to_string(start.machine.memory_bytes);
+  vm->details_["vmm_pid"] = std::to_string(vm->process_->pid());
+  return vm;
+}
+
+QemuVm::~QemuVm() {
+  process_.reset();  // killed and reaped: nothing has the files open
+  for (const HostPath& file : owned_files_) unlink(file.c_str());
+}
+
+int QemuVm::FreeTarget() const {
+  std::set<int> used;
+  for (const auto& [serial, target] : targets_) used.insert(target);
+  int target = 0;
+  while (used.contains(target)) ++target;
+  return target;
+}
+
+void QemuVm::AttachDisk(const VmDisk& disk, Done done) {
+  auto descriptor = FlatDiskDescriptor(disk);
+  if (!descriptor) return done(tl::unexpected<Error>(std::move(descriptor).error()));
+  const HostPath file = folder_ / (disk.serial + ".vmdk");
+  if (auto written = ReplaceFile(file.value(), *descriptor, 0600, Durability::kProcessCrash);
+      !written)
+    return done(tl::unexpected<Error>(std::move(written).error()));
+  AbortStep();
+  Owns(file);
+  const json node = {
+      {"driver", "vmdk"},
+      {"node-name", disk.serial},
+      {"read-only", true},
+      {"file",
+       {{"driver", "file"}, {"filename", file.string()}, {"read-only", true}, {"locking", "off"}}}};
+  Plug(disk.serial, node.dump(), std::move(done));
+}
+
+void QemuVm::AttachWritable(const HostPath& image, const std::string& serial, Done done) {
+  Owns(image);
+  writable_serial_ = serial;
+  // The disk dies with the machine, so its flushes need not reach the host's disk.
+  const json node = {{"driver", "raw"},
+                     {"node-name", serial},
+                     {"discard", "unmap"},
+                     {"cache", {{"no-flush", true}}},
+                     {"file",
+                      {{"driver", "file"},
+                       {"filename", image.string()},
+                       {"discard", "unmap"},
+                       {"cache", {{"no-flush", true}}}}}};
+  Plug(serial, node.dump(), std::move(done));
+}
+
+void QemuVm::Plug(const std::string& serial, const std::string& block_node, Done done) {
+  const int target = FreeTarget();
+  if (target >= kMostTargets || targets_.contains(serial))
+    return done(Fail(ErrorCode::kResourceExhausted, "no place for the disk \"{}\": {} are attached",
+                     serial, targets_.size()));
+  targets_[serial] = target;
+  // Both at once: QEMU carries them out in order, and a failure of the first, which is the one that
+  // says why, fails the second.
+  auto first = std::make_shared<Result<json>>(json());
+  monitor_->Execute("blockdev-add", json::parse(block_node),
+                    [first](Result<json> added) { *first = std::move(added); });
+  const json device = {{"driver", "scsi-hd"}, {"bus", kScsiBus},  {"scsi-id", target}, {"lun", 0},
+                       {"drive", serial},     {"serial", serial}, {"id", serial}};
+  monitor_->Execute("device_add", device,
+                    [this, serial, first, done = std::move(done)](Result<json> added) mutable {
+                      if (added) return done({});
+                      targets_.erase(serial);
+                      if (*first)
+                        monitor_->Execute("blockdev-del", {{"node-name", serial}}, [](auto) {});
+                      Error error = *first ? std::move(added).error() : std::move(*first).error();
+                      done(tl::unexpected<Error>(
+                          std::move(error).While(fmt::format("attach the disk {}", serial))));
+                    });
+}
+
+void QemuVm::DetachDisk(const std::string& serial, Done done) {
+  if (!targets_.contains(serial) || !ended_.empty()) return done({});
+  detaching_[serial] = std::move(done);
+  monitor_->Execute("device_del", {{"id", serial}}, [this, serial](Result<json> deleted) {
+    if (deleted) return;  // the event follows, or came already
+    if (auto node = detaching_.extract(serial)) {
+      const Error error = deleted.error();
+      node.mapped()(tl::unexpected<Error>(error));
+    }
+  });
+}
+
+void QemuVm::Unplugged(const std::string& serial) {
+  targets_.erase(serial);
+  monitor_->Execute("blockdev-del", {{"node-name", serial}}, [this, serial](Result<json> deleted) {
+    const HostPath file = folder_ / (serial + ".vmdk");
+    unlink(file.c_str());
+    owned_files_.erase(file);
+    if (auto node = detaching_.extract(serial)) {
+      if (deleted)
+        node.mapped()({});
+      else
+        node.mapped()(tl::unexpected<Error>(deleted.error()));
+    }
+  });
+}
+
+void QemuVm::OnExit(UniqueFunction<void(std::string reason)> callback) {
+  on_exit_ = std::move(callback);
+}
+
+void QemuVm::Kill(Done done) {
+  if (!ended_.empty()) return done({});
+  killed_ = true;
+  waiting_for_end_.push_back(std::move(done));
+  if (auto killed = process_->Kill(); !killed) {
+    auto waiting = std::move(waiting_for_end_);
+    for (auto& one : waiting) one(tl::unexpected<Error>(killed.error()));
+  }
+}
+
+void QemuVm::Ended(ProcessEnd end) {
+  ended_ = DescriptionOf(end);
+  if (const std::string tail = console_->Tail(); !tail.empty())
+    ended_ += "; its console said: " + tail;
+  auto waiting = std::move(waiting_for_end_);
+  auto on_exit = std::move(on_exit_);
+  const bool killed = killed_;
+  const std::string reason = ended_;
+  for (auto& done : waiting) done({});
+  if (!killed && on_exit) on_exit(reason);
+}
+
+}  // namespace catamaran

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sandbox/backend/sandbox_backend.h"
+#include "sandbox/kernel/event_loop.h"
+#include "sandbox/protocol/backend_client.h"
+#include "vm-backend/host/host_volumes.h"
+#include "vm-backend/host/image_disks.h"
+#include "vm-backend/host/vm_launcher.h"
+
+namespace catamaran {
+
+// The vm hull behind the seam: a machine from a VmLauncher, the agent in it, and the translation of
+// the host's words (files, blobs) into the guest's (disks, volumes).
+//
+//   none ──CreateSandbox──▶ starting ──agent answers──▶ running ──▶ gone
+//                              └──────── any failure ───────────────▶ gone
+//
+// When the machine ends by itself every process that ran in it is reported as killed (137), then
+// the sandbox as failed, with a reason.
+class VmBackend final : public SandboxBackend {
+ public:
+  struct Launchers {
+    std::unique_ptr<VmLauncher> qemu;
+    std::unique_ptr<VmLauncher> process;  // tests only; may be null
+  };
+  // `volumes` may be empty: bind mounts of host files are then refused.
+  VmBackend(EventLoop& loop, Launchers launchers, HostVolumesFactory volumes);
+  ~VmBackend() override;
+
+  void SetEventSink(EventSink sink) override;
+  void CreateSandbox(const pod::CreateSandboxRequest& request,
+                     Completion<pod::CreateSandboxResponse> done) override;
+  void DestroySandbox(Done done) override;
+  void CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
+                       Completion<pod::CreateContainerResponse> done) override;
+  void StartContainer(const pod::StartContainerRequest& request,
+                      Completion<pod::StartContainerResponse> done) override;
+  void Signal(const pod::SignalRequest& request, Done done) override;
+  void RemoveContainer(const pod::RemoveContainerRequest& request, Done done) override;
+  void Exec(const pod::ExecRequest& request, Stdio stdio,
+            Completion<pod::ExecResponse> done) override;
+  void CloseStdin(const pod::CloseStdinRequest& request, Done done) override;
+  void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override;
+  void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override;
+  void Stats(Completion<pod::StatsResponse> done) override;
+  void List(Completion<pod::ListResponse> done) override;
+  void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override;
+  void Pause(Done done) override;
+  void Resume(Done done) override;
+
+ private:
+  enum class State { kNone, kStarting, kRunning, kGone };
+  struct Container {
+    spec::ContainerStatus status;
+    std::vector<std::string> images;  // keys in disks_, one per use
+  };
+
+  void MachineLaunched(std::unique_ptr<VirtualMachine> machine);
+  void AgentAnswered(Result<pod::HelloResponse> hello);
+  void SandboxMade(Result<pod::CreateSandboxResponse> made);
+  spec::SandboxSpec GuestSandbox() const;
+  void FailStart(Error error);
+  void MachineGone(const std::string& reason);
+  void ReleaseMachine(Done done);
+
+  void ShareMounts(const std::string& id, Done done);
+  void AttachImages(const std::string& id, Done done);
+  void HandOver(const std::string& id, Stdio stdio, Completion<pod::CreateContainerResponse> done);
+  void GiveBack(const std::string& id, Done done);
+
+  void OnAgentEvent(const pod::Event& event);
+  void Deliver(const pod::Event& event);
+  Status Unusable() const;  // why there is no agent to ask
+
+  EventLoop& loop_;
+  Launchers launchers_;
+  HostVolumesFactory make_volumes_;
+  State state_ = State::kNone;
+  std::string gone_reason_;
+  spec::SandboxSpec sandbox_;
+  Completion<pod::CreateSandboxResponse> create_done_;
+  EventLoop::Watch boot_timer_;
+  std::unique_ptr<VirtualMachine> machine_;
+  std::unique_ptr<BackendClient> agent_;
+  std::unique_ptr<HostVolumes> volumes_;
+  std::unique_ptr<ImageDisks> disks_;
+  std::map<std::string, spec::ContainerSpec> creating_;  // being rewritten for the guest
+  std::map<std::string, Container> containers_;
+  std::set<std::pair<std::string, std::string>> execs_;  // container, exec: running
+  EventSink sink_;
+  std::vector<pod::Event> early_events_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace catamaran

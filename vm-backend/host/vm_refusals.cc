@@ -1,0 +1,57 @@
+#include "vm-backend/host/vm_refusals.h"
+
+namespace catamaran {
+namespace {
+
+template <typename Spec>
+struct Refusal {
+  bool (*applies)(const Spec&);
+  const char* message;
+};
+
+constexpr Refusal<spec::SandboxSpec> kSandbox[] = {
+    {[](const auto& s) { return s.network() == spec::NODE; },
+     "hostNetwork: a pod in a VM has a kernel of its own; use a namespaces runtime class"},
+    {[](const auto& s) { return s.pid() == spec::NODE; },
+     "hostPID: a pod in a VM cannot see the node's processes; use a namespaces runtime class"},
+    {[](const auto& s) { return s.ipc() == spec::NODE; },
+     "hostIPC: a pod in a VM cannot share the node's memory; use a namespaces runtime class"},
+    {[](const auto& s) { return s.interfaces_size() > 1; },
+     "interfaces: a VM has one network card; more than one network is not supported"},
+};
+
+constexpr Refusal<spec::ContainerSpec> kContainer[] = {
+    {[](const auto& c) { return c.pid() == spec::NODE; },
+     "hostPID: a container in a VM cannot see the node's processes"},
+    {[](const auto& c) { return !c.devices().empty(); },
+     "devices: host devices cannot be given to a VM; use a namespaces runtime class"},
+};
+
+constexpr Refusal<spec::Mount> kMount[] = {
+    {[](const auto& m) { return m.propagation() == spec::BIDIRECTIONAL; },
+     "propagation Bidirectional: mounts made in a VM cannot appear on the node"},
+    {[](const auto& m) { return m.selinux_relabel(); },
+     "selinux_relabel: labels of host files have no meaning in a VM"},
+};
+
+template <typename Spec, size_t size>
+Status Check(const Refusal<Spec> (&list)[size], const Spec& spec) {
+  for (const auto& refusal : list)
+    if (refusal.applies(spec)) return Fail(ErrorCode::kUnimplemented, "{}", refusal.message);
+  return {};
+}
+
+}  // namespace
+
+Status RefuseSandbox(const spec::SandboxSpec& sandbox) { return Check(kSandbox, sandbox); }
+
+Status RefuseContainer(const spec::ContainerSpec& container) {
+  RETURN_IF_ERROR(Check(kContainer, container));
+  for (const spec::Mount& mount : container.mounts())
+    if (auto refused = Check(kMount, mount); !refused)
+      return tl::unexpected<Error>(
+          std::move(refused).error().While("mount " + mount.container_path()));
+  return {};
+}
+
+}  // namespace catamaran

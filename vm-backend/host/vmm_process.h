@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/base/unique_function.h"
+#include "sandbox/kernel/event_loop.h"
+#include "sandbox/kernel/process.h"
+
+namespace catamaran {
+
+// How a child of the shim is started.
+struct VmmCommand {
+  std::vector<std::string> arguments;  // first one is the program's path
+  // Descriptors it gets, as the number they have there. It gets no others.
+  struct Passed {
+    int number = 0;
+    int fd = -1;
+  };
+  std::vector<Passed> descriptors;
+  int output = -1;  // becomes its stdout and stderr; -1: the shim's
+  // A network namespace of its own, empty, and no capability whatsoever: all it needs it has as a
+  // descriptor or owns as a file.
+  bool confined = true;
+};
+
+// A VMM, or a local agent: dies with the process that started it (PR_SET_PDEATHSIG). Its end is
+// watched on the loop. Destroying this kills and reaps it.
+class VmmProcess {
+ public:
+  // `ended` runs once, on the loop, unless this is destroyed before.
+  static Result<std::unique_ptr<VmmProcess>> Start(EventLoop& loop, const VmmCommand& command,
+                                                   UniqueFunction<void(ProcessEnd)> ended);
+  ~VmmProcess();
+
+  // Sends SIGKILL; `ended` tells when it is gone.
+  Status Kill();
+  pid_t pid() const { return child_.pid; }
+
+ private:
+  VmmProcess() = default;
+  ChildProcess child_;
+  EventLoop::Watch watch_;
+  bool reaped_ = false;
+};
+
+}  // namespace catamaran
