@@ -7,7 +7,8 @@ namespace {
 
 class ExecSyncTest : public PodsTest {
  protected:
-  ExecSyncTest() {
+  void SetUp() override {
+    PodsTest::SetUp();
     pod_ = Run("web").value_or("");
     container_ = Create(pod_, "main").value_or("");
     EXPECT_TRUE(Start(container_));

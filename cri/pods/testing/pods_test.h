@@ -22,16 +22,18 @@ namespace catamaran {
 // A daemon's pods upon a FakeWorld, in folders of their own.
 class PodsTest : public testing::Test {
  protected:
-  PodsTest() {
+  void SetUp() override {
     char name[] = "/tmp/cri-pods-XXXXXX";
     folder_ = HostPath(mkdtemp(name));
     world_ = FakeWorld::Create(folder_);
     StartDaemon();
   }
-  ~PodsTest() override {
+  void TearDown() override {
     pods_.reset();
     (void)RemoveTree(folder_.value());
   }
+  virtual std::unique_ptr<ShimManager> NewShimManager() { return world_->NewShimManager(); }
+  virtual PodCgroups& cgroups() { return world_->cgroup_driver(); }
 
   void StartDaemon(const std::string& boot_id = "this-boot") {
     pods_.reset();
@@ -40,10 +42,10 @@ class PodsTest : public testing::Test {
     config.run = folder_ / "run";
     config.cgroup_root = "/fake";
     config.handlers = {{.name = "ns"}, {.name = "vm", .hull = HandlerConfig::Hull::kVm}};
-    PodsParts parts{.shims = world_->NewShimManager(),
+    PodsParts parts{.shims = NewShimManager(),
                     .images = world_->images(),
                     .network = world_->network(),
-                    .cgroups = world_->cgroup_driver(),
+                    .cgroups = cgroups(),
                     .notice = [this](const std::string& text) {
                       std::lock_guard lock(notices_mutex_);
                       notices_ += text + "\n";
