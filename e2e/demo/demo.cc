@@ -39,7 +39,8 @@ void AppendSteps(const json& steps, std::string& text) {
 std::string Timeline(const json& info) {
   std::string text;
   AppendSteps(info.value("timeline", json::array()), text);
-  for (const auto& container : info.value("containers", json::object())) {
+  const json containers = info.value("containers", json::object());
+  for (const json& container : containers) {
     AppendSteps(container.value("timeline", json::array()), text);
   }
   return text.empty() ? "not reported" : text + " ms";
@@ -47,9 +48,11 @@ std::string Timeline(const json& info) {
 
 std::string Details(const json& info) {
   std::string text;
-  for (const auto& [key, value] : info.value("details", json::object()).items()) {
+  const json details = info.value("details", json::object());
+  for (const char* key : {"launcher", "accelerator", "start"}) {
+    if (!details.contains(key)) continue;
     if (!text.empty()) text += ", ";
-    text += key + " " + (value.is_string() ? value.get<std::string>() : value.dump());
+    text += details.value(key, "");
   }
   return text;
 }

@@ -108,6 +108,10 @@ Lines Files(const std::string& top) {
     const std::string path = it->path();
     // SQLite makes and removes these as it pleases.
     if (path.ends_with("-wal") || path.ends_with("-shm")) continue;
+    // Made when first needed and kept: an image's merged disk until the image goes, the template of
+    // a kind of VM.
+    if (path.find("/images/merged/") != std::string::npos) continue;
+    if (path.find("/templates/") != std::string::npos) continue;
     lines.push_back(path);
   }
   return lines;

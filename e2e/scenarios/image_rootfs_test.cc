@@ -1,6 +1,9 @@
 // Images of many layers as root file systems on each hull.
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <set>
+
 #include "e2e/harness/pod_test.h"
 
 namespace catamaran::e2e {
@@ -91,6 +94,34 @@ TEST_P(ImageRootfs, AnImageInUseCanBeRemovedAndItsContainerGoesOn) {
   request.mutable_image()->set_image(image.name);
   EXPECT_TRUE(cri().RemoveImage(request).ok());
   EXPECT_EQ(Output(id, "cat /file"), "content");
+}
+
+TEST_P(ImageRootfs, NothingOfARemovedImageStaysOnTheDisk) {
+  ImageDescription image = Busybox("removed:1");
+  image.layers.push_back({{"file", "only here"}});
+  const auto files = [this] {
+    std::set<std::string> names;
+    std::error_code error;
+    for (std::filesystem::recursive_directory_iterator
+             it(world().paths().root() + "/images", error),
+         end;
+         !error && it != end; it.increment(error)) {
+      if (it->path().extension() == ".erofs") names.insert(it->path());
+    }
+    return names;
+  };
+  const auto before = files();
+  LoadForThisTest(image);
+  const std::string pod = RunPod();
+  auto config = ShellConfig("main", "true");
+  config.mutable_image()->set_image(image.name);
+  EXPECT_EQ(RunToEnd(pod, config).exit_code, 0);
+  EXPECT_GT(files().size(), before.size());
+  StopAndRemovePod(pod);
+  v1::RemoveImageRequest request;
+  request.mutable_image()->set_image(image.name);
+  EXPECT_TRUE(cri().RemoveImage(request).ok());
+  EXPECT_TRUE(WaitUntil([&] { return files() == before; }));
 }
 
 CATAMARAN_ON_EVERY_HANDLER(ImageRootfs);
