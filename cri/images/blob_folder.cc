@@ -27,9 +27,7 @@ Status RemoveFile(const HostPath& path) {
   return {};
 }
 
-Status KeepOnlyIn(const std::filesystem::path& folder, const std::set<std::string>& digests) {
-  std::set<std::string> names;
-  for (const auto& digest : digests) names.insert(DigestHex(digest) + kSuffix);
+Status KeepOnlyIn(const std::filesystem::path& folder, const std::set<std::string>& names) {
   ASSIGN_OR_RETURN(const auto present, ListDirectory(folder));
   for (const auto& name : present)
     if (!names.contains(name)) RETURN_IF_ERROR(RemoveTree(folder / name));
@@ -76,22 +74,28 @@ HostPath BlobFolder::BlobPath(const std::string& diff_id) const {
   return root_ / "blobs" / (DigestHex(diff_id) + kSuffix);
 }
 
-HostPath BlobFolder::MergedPath(const std::string& image_id) const {
-  return root_ / "merged" / (DigestHex(image_id) + kSuffix);
+HostPath BlobFolder::MergedPath(const ImageIndex::MergedFile& file) const {
+  const auto& [image_id, kind] = file;
+  return root_ / "merged" /
+         (DigestHex(image_id) + (kind == MergedKind::kDisk ? ".disk" : ".attributes") + kSuffix);
 }
 
 Status BlobFolder::RemoveBlob(const std::string& diff_id) const {
   return RemoveFile(BlobPath(diff_id));
 }
 
-Status BlobFolder::RemoveMerged(const std::string& image_id) const {
-  return RemoveFile(MergedPath(image_id));
+Status BlobFolder::RemoveMerged(const ImageIndex::MergedFile& file) const {
+  return RemoveFile(MergedPath(file));
 }
 
 Status BlobFolder::KeepOnly(const std::set<std::string>& diff_ids,
-                            const std::set<std::string>& image_ids) const {
-  RETURN_IF_ERROR(KeepOnlyIn((root_ / "blobs").value(), diff_ids));
-  return KeepOnlyIn((root_ / "merged").value(), image_ids);
+                            const std::set<ImageIndex::MergedFile>& merged) const {
+  std::set<std::string> blobs;
+  for (const auto& diff_id : diff_ids) blobs.insert(BlobPath(diff_id).value().filename());
+  RETURN_IF_ERROR(KeepOnlyIn((root_ / "blobs").value(), blobs));
+  std::set<std::string> files;
+  for (const auto& file : merged) files.insert(MergedPath(file).value().filename());
+  return KeepOnlyIn((root_ / "merged").value(), files);
 }
 
 Result<BlobFolder::Usage> BlobFolder::Measure() const {

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "cri/images/image_index.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
 #include "sandbox/base/unique_fd.h"
@@ -35,8 +36,8 @@ class TemporaryFile {
   UniqueFd fd_;
 };
 
-// The files of an image store: blobs/<hex of diffID>.erofs, merged/<hex of image id>.erofs and
-// tmp/ for what is being written. Thread-safe.
+// The files of an image store: blobs/<hex of diffID>.erofs, merged/<hex of image id>.<kind>.erofs
+// and tmp/ for what is being written. Thread-safe.
 class BlobFolder {
  public:
   // Makes the folders (0700) and empties tmp/.
@@ -44,12 +45,12 @@ class BlobFolder {
 
   Result<TemporaryFile> CreateTemporary(const std::string& name) const;
   HostPath BlobPath(const std::string& diff_id) const;
-  HostPath MergedPath(const std::string& image_id) const;
+  HostPath MergedPath(const ImageIndex::MergedFile& file) const;
   Status RemoveBlob(const std::string& diff_id) const;
-  Status RemoveMerged(const std::string& image_id) const;
+  Status RemoveMerged(const ImageIndex::MergedFile& file) const;
   // Removes every file that is not named here: what a crash left behind.
   Status KeepOnly(const std::set<std::string>& diff_ids,
-                  const std::set<std::string>& image_ids) const;
+                  const std::set<ImageIndex::MergedFile>& merged) const;
 
   struct Usage {
     uint64_t used_bytes = 0;

@@ -5,6 +5,8 @@
 namespace catamaran {
 namespace {
 
+std::string NameOf(MergedKind kind) { return kind == MergedKind::kDisk ? "disk" : "attributes"; }
+
 constexpr char kFormatVersion[] = "1";
 constexpr char kSchema[] = R"(
 CREATE TABLE images (id TEXT PRIMARY KEY, config TEXT NOT NULL, pinned INTEGER NOT NULL);
@@ -12,15 +14,23 @@ CREATE TABLE image_layers (image_id TEXT NOT NULL REFERENCES images(id) ON DELET
   position INTEGER NOT NULL, diff_id TEXT NOT NULL, PRIMARY KEY (image_id, position));
 CREATE TABLE names (name TEXT PRIMARY KEY, is_tag INTEGER NOT NULL,
   image_id TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE);
-CREATE TABLE blobs (diff_id TEXT PRIMARY KEY, size INTEGER NOT NULL, checksum INTEGER NOT NULL);
+CREATE TABLE blobs (diff_id TEXT PRIMARY KEY, size INTEGER NOT NULL, checksum INTEGER NOT NULL,
+  implicit_folders INTEGER NOT NULL);
 CREATE TABLE leases (holder TEXT NOT NULL, image_id TEXT NOT NULL, position INTEGER NOT NULL,
   diff_id TEXT NOT NULL, PRIMARY KEY (holder, image_id, position));
-CREATE TABLE merged (image_id TEXT PRIMARY KEY, size INTEGER NOT NULL);
+CREATE TABLE merged (image_id TEXT NOT NULL, kind TEXT NOT NULL, size INTEGER NOT NULL,
+  PRIMARY KEY (image_id, kind));
 CREATE INDEX image_layers_by_blob ON image_layers (diff_id);
 CREATE INDEX leases_by_blob ON leases (diff_id);
 CREATE INDEX names_by_image ON names (image_id);
 PRAGMA user_version = 1;
 )";
+
+constexpr char kSelectBlobs[] = "SELECT diff_id, size, checksum, implicit_folders FROM blobs";
+
+BlobRecord BlobOf(const Database::Row& row) {
+  return {row[0], std::stoull(row[1]), static_cast<uint32_t>(std::stoul(row[2])), row[3] != "0"};
+}
 
 }  // namespace
 
@@ -103,9 +113,10 @@ Status ImageIndex::Put(const std::vector<ImageRecord>& images,
                        const std::vector<BlobRecord>& blobs) {
   RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
     for (const BlobRecord& blob : blobs)
-      RETURN_IF_ERROR(database_.Run(
-          "INSERT OR REPLACE INTO blobs VALUES (?,?,?)",
-          {blob.diff_id, std::to_string(blob.size_bytes), std::to_string(blob.checksum)}));
+      RETURN_IF_ERROR(
+          database_.Run("INSERT OR REPLACE INTO blobs VALUES (?,?,?,?)",
+                        {blob.diff_id, std::to_string(blob.size_bytes),
+                         std::to_string(blob.checksum), blob.implicit_folders ? "1" : "0"}));
     for (const ImageRecord& image : images) RETURN_IF_ERROR(PutImage(image));
     return {};
   }));
@@ -120,19 +131,18 @@ Status ImageIndex::Remove(const std::string& id) {
 }
 
 Result<std::map<std::string, BlobRecord>> ImageIndex::Blobs() {
-  ASSIGN_OR_RETURN(const auto rows, database_.Run("SELECT diff_id, size, checksum FROM blobs"));
+  ASSIGN_OR_RETURN(const auto rows, database_.Run(kSelectBlobs));
   std::map<std::string, BlobRecord> blobs;
-  for (const auto& row : rows)
-    blobs[row[0]] = {row[0], std::stoull(row[1]), static_cast<uint32_t>(std::stoul(row[2]))};
+  for (const auto& row : rows) blobs[row[0]] = BlobOf(row);
   return blobs;
 }
 
 Result<std::optional<BlobRecord>> ImageIndex::Blob(const std::string& diff_id) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   database_.Run("SELECT size, checksum FROM blobs WHERE diff_id=?", {diff_id}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      database_.Run((std::string(kSelectBlobs) + " WHERE diff_id=?").c_str(), {diff_id}));
   if (rows.empty()) return std::nullopt;
-  return BlobRecord{diff_id, std::stoull(rows[0][0]),
-                    static_cast<uint32_t>(std::stoul(rows[0][1]))};
+  return BlobOf(rows[0]);
 }
 
 Result<std::vector<std::string>> ImageIndex::ForgetUnusedBlobs(const std::set<std::string>& keep) {
@@ -208,28 +218,41 @@ Status ImageIndex::DropLeasesExcept(const std::vector<std::string>& holders) {
   return {};
 }
 
-Result<std::map<std::string, uint64_t>> ImageIndex::Merged() {
-  ASSIGN_OR_RETURN(const auto rows, database_.Run("SELECT image_id, size FROM merged"));
-  std::map<std::string, uint64_t> merged;
-  for (const auto& row : rows) merged[row[0]] = std::stoull(row[1]);
-  return merged;
+Result<std::optional<uint64_t>> ImageIndex::MergedSize(const std::string& image_id,
+                                                       MergedKind kind) {
+  ASSIGN_OR_RETURN(const auto sizes, Column("SELECT size FROM merged WHERE image_id=? AND kind=?",
+                                            {image_id, NameOf(kind)}));
+  if (sizes.empty()) return std::nullopt;
+  return std::stoull(sizes[0]);
 }
 
-Status ImageIndex::PutMerged(const std::string& image_id, uint64_t size_bytes) {
-  RETURN_IF_ERROR(database_.Run("INSERT OR REPLACE INTO merged VALUES (?,?)",
-                                {image_id, std::to_string(size_bytes)}));
+Status ImageIndex::PutMerged(const std::string& image_id, MergedKind kind, uint64_t size_bytes) {
+  RETURN_IF_ERROR(database_.Run("INSERT OR REPLACE INTO merged VALUES (?,?,?)",
+                                {image_id, NameOf(kind), std::to_string(size_bytes)}));
   AbortStep();
   return {};
 }
 
-Result<std::vector<std::string>> ImageIndex::ForgetUnusedMerged() {
-  constexpr char kUnused[] =
-      "SELECT image_id FROM merged WHERE image_id NOT IN "
-      "(SELECT id FROM images UNION SELECT image_id FROM leases)";
-  ASSIGN_OR_RETURN(const auto unused, Column(kUnused));
+Result<std::set<ImageIndex::MergedFile>> ImageIndex::MergedFiles(const char* sql) {
+  ASSIGN_OR_RETURN(const auto rows, database_.Run(sql));
+  std::set<MergedFile> files;
+  for (const auto& row : rows)
+    files.emplace(
+        row[0], row[1] == NameOf(MergedKind::kDisk) ? MergedKind::kDisk : MergedKind::kAttributes);
+  return files;
+}
+
+Result<std::set<ImageIndex::MergedFile>> ImageIndex::Merged() {
+  return MergedFiles("SELECT image_id, kind FROM merged WHERE size > 0");
+}
+
+Result<std::set<ImageIndex::MergedFile>> ImageIndex::ForgetUnusedMerged() {
+  ASSIGN_OR_RETURN(const auto unused,
+                   MergedFiles("SELECT image_id, kind FROM merged WHERE image_id NOT IN "
+                               "(SELECT id FROM images UNION SELECT image_id FROM leases)"));
   if (unused.empty()) return unused;
   RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
-    for (const auto& image_id : unused)
+    for (const auto& [image_id, kind] : unused)
       RETURN_IF_ERROR(database_.Run("DELETE FROM merged WHERE image_id=?", {image_id}));
     return {};
   }));

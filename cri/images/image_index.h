@@ -14,7 +14,14 @@ namespace catamaran {
 struct BlobRecord {
   std::string diff_id;
   uint64_t size_bytes = 0;
-  uint32_t checksum = 0;  // of the blob file, see erofs::Output
+  uint32_t checksum = 0;          // of the blob file, see erofs::Output
+  bool implicit_folders = false;  // see ConvertedLayer
+};
+
+// What is made of an image's layers together.
+enum class MergedKind {
+  kDisk,        // the metadata of one disk of all layers
+  kAttributes,  // the layer of folder attributes on top of an overlay
 };
 
 struct ImageRecord {
@@ -58,16 +65,20 @@ class ImageIndex {
   Status DropLeases(const std::string& holder);
   Status DropLeasesExcept(const std::vector<std::string>& holders);
 
-  // Sizes of merged metadata files, by image id.
-  Result<std::map<std::string, uint64_t>> Merged();
-  Status PutMerged(const std::string& image_id, uint64_t size_bytes);
-  Result<std::vector<std::string>> ForgetUnusedMerged();
+  // Sizes of merged files; 0: none is needed; nullopt: not made yet.
+  Result<std::optional<uint64_t>> MergedSize(const std::string& image_id, MergedKind kind);
+  Status PutMerged(const std::string& image_id, MergedKind kind, uint64_t size_bytes);
+  using MergedFile = std::pair<std::string, MergedKind>;  // image id first
+  Result<std::set<MergedFile>> Merged();
+  // Forgets those of images that are gone and not leased; returns what it forgot.
+  Result<std::set<MergedFile>> ForgetUnusedMerged();
 
  private:
   explicit ImageIndex(Database database) : database_(std::move(database)) {}
   Result<std::vector<std::string>> Column(const char* sql,
                                           const std::vector<std::string>& parameters = {});
   Status PutImage(const ImageRecord& image);
+  Result<std::set<MergedFile>> MergedFiles(const char* sql);
 
   Database database_;
 };

@@ -198,6 +198,37 @@ TEST_F(ImageStoreTest, ALayerThatComesTwiceIsLeasedOnce) {
   EXPECT_NE(rootfs->layers(1).blob().find(DigestHex(Sha256Of(a))), std::string::npos);
 }
 
+TEST_F(ImageStoreTest, FolderAttributesGetALayerOfTheirOwnWhereOverlayfsWouldLoseThem) {
+  const std::string base = TarBuilder().Folder("tmp/", 01777).Build();
+  const std::string listed = TarBuilder().Folder("tmp/", 01777).File("tmp/x", "x").Build();
+  const std::string passing = TarBuilder().File("tmp/x", "x").Build();
+  const std::string elsewhere = TarBuilder().File("opt/x", "x").Build();
+  const struct {
+    std::vector<std::string> layers;
+    int leased;
+  } rows[] = {{{base, listed}, 2},
+              {{base, passing}, 3},
+              {{base, elsewhere}, 2},
+              {{passing}, 1},
+              {{base, passing, listed}, 3}};
+  for (const auto& row : rows) {
+    const std::string id = Load({.layers = row.layers});
+    for (int again = 0; again < 2; ++again) {
+      const auto rootfs = store_->Lease(id, "c", ImageStore::RootfsKind::kLayers);
+      ASSERT_TRUE(rootfs) << rootfs.error().message;
+      EXPECT_EQ(rootfs->layers_size(), row.leased);
+      for (const auto& layer : rootfs->layers())
+        EXPECT_EQ(std::filesystem::file_size(layer.blob()), layer.size_bytes());
+      Open();
+    }
+    const auto disk = store_->Lease(id, "d", ImageStore::RootfsKind::kMergedDisk);
+    EXPECT_EQ(disk->layers_size(), static_cast<int>(row.layers.size()));
+    ASSERT_TRUE(store_->Remove(id));
+    ASSERT_TRUE(store_->DropLeasesExcept({}));
+    EXPECT_TRUE(Files("merged").empty());
+  }
+}
+
 TEST_F(ImageStoreTest, OneProcessAtATimeOwnsTheFolder) {
   EXPECT_EQ(ImageStore::Open(HostPath(scratch_ / "images")).error().code,
             ErrorCode::kFailedPrecondition);

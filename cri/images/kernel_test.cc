@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include <set>
 
@@ -311,21 +312,29 @@ TEST(Kernel, ParentsThatAreSymlinksAreFollowedInsideTheLayer) {
   EXPECT_TRUE(std::filesystem::is_symlink(root / "out"));
 }
 
-TEST(Kernel, FoldersALayerOnlyPassesThroughKeepTheirAttributesOnTheMergedDisk) {
+TEST(Kernel, FoldersALayerOnlyPassesThroughKeepTheirAttributes) {
   LayerLab lab("implicit");
   TarBuilder lower = Root();
-  lower.Add({.name = "tmp/",
-             .type = '5',
-             .mode = 01777,
-             .uid = 7,
-             .pax = {{"SCHILY.xattr.user.k", "v"}}});
+  lower
+      .Add({.name = "tmp/",
+            .type = '5',
+            .mode = 01777,
+            .uid = 7,
+            .pax = {{"SCHILY.xattr.user.k", "v"}}})
+      .File("tmp/old", "o");
   const std::string upper = TarBuilder().File("tmp/new", "n").Build();
-  const auto root = lab.MountMerged({lab.Convert(lower.Build()), lab.Convert(upper)});
-  struct stat status = {};
-  ASSERT_EQ(stat((root / "tmp").c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 07777, 01777u);
-  EXPECT_EQ(status.st_uid, 7u);
-  EXPECT_EQ(ReadFile(root / "tmp/new").value(), "n");
+  const std::vector<std::filesystem::path> blobs = {lab.Convert(lower.Build()), lab.Convert(upper)};
+  auto stack = blobs;
+  stack.push_back(lab.AttributeLayer(blobs));
+  for (const auto& root : {lab.MountMerged(blobs), lab.MountOverlay(stack)}) {
+    struct stat status = {};
+    ASSERT_EQ(stat((root / "tmp").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 01777u);
+    EXPECT_EQ(status.st_uid, 7u);
+    EXPECT_EQ(ReadFile(root / "tmp/new").value(), "n");
+    EXPECT_EQ(ReadFile(root / "tmp/old").value(), "o");
+    EXPECT_EQ(getxattr((root / "tmp").c_str(), "user.k", nullptr, 0), 1);
+  }
 }
 
 // Layers of random changes: each one adds, replaces, links and deletes.

@@ -144,7 +144,8 @@ Result<BlobRecord> LayerIntake::Convert(const ArchivedLayer& layer,
     return Fail(ErrorCode::kDataLoss, "unpacked it has digest {}, the config says {}",
                 converted.diff_id, layer.diff_id);
   RETURN_IF_ERROR(file.MoveTo(folder_.BlobPath(layer.diff_id).value()));
-  return BlobRecord{layer.diff_id, converted.size_bytes, converted.checksum};
+  return BlobRecord{layer.diff_id, converted.size_bytes, converted.checksum,
+                    converted.implicit_folders};
 }
 
 void LayerIntake::Unpin(const std::vector<std::string>& diff_ids) {

@@ -73,17 +73,15 @@ Status LocalImageStore::Recover() {
   ASSIGN_OR_RETURN(const auto blobs, index_.Blobs());
   ASSIGN_OR_RETURN(const auto merged, index_.Merged());
   std::set<std::string> diff_ids;
-  std::set<std::string> image_ids;
   for (const auto& [diff_id, blob] : blobs) diff_ids.insert(diff_id);
-  for (const auto& [image_id, size] : merged) image_ids.insert(image_id);
-  return folder_.KeepOnly(diff_ids, image_ids);
+  return folder_.KeepOnly(diff_ids, merged);
 }
 
 Status LocalImageStore::SweepLocked() {
   ASSIGN_OR_RETURN(const auto blobs, index_.ForgetUnusedBlobs(intake_.PinnedLocked()));
   for (const auto& diff_id : blobs) RETURN_IF_ERROR(folder_.RemoveBlob(diff_id));
   ASSIGN_OR_RETURN(const auto merged, index_.ForgetUnusedMerged());
-  for (const auto& image_id : merged) RETURN_IF_ERROR(folder_.RemoveMerged(image_id));
+  for (const auto& file : merged) RETURN_IF_ERROR(folder_.RemoveMerged(file));
   return {};
 }
 
@@ -183,13 +181,14 @@ Result<std::vector<std::string>> LocalImageStore::TakeLeaseLocked(const std::str
 }
 
 Status LocalImageStore::FillLayersLocked(const std::vector<std::string>& diff_ids,
-                                         spec::RootfsSpec& rootfs) {
+                                         spec::RootfsSpec& rootfs, bool& attributes) {
   for (const auto& diff_id : diff_ids) {
     ASSIGN_OR_RETURN(const auto blob, index_.Blob(diff_id));
     if (!blob) return Fail(ErrorCode::kDataLoss, "the blob of layer {} is gone", diff_id);
     auto* layer = rootfs.add_layers();
     layer->set_blob(folder_.BlobPath(diff_id).string());
     layer->set_size_bytes(blob->size_bytes);
+    attributes |= rootfs.layers_size() > 1 && blob->implicit_folders;
   }
   return {};
 }
@@ -204,13 +203,17 @@ Result<spec::RootfsSpec> LocalImageStore::Lease(const std::string& image_id,
                 image_id, holder);
   spec::RootfsSpec rootfs;
   bool added = false;
+  bool attributes = false;
   Status filled;
   {
     const std::lock_guard lock(mutex_);
     ASSIGN_OR_RETURN(const auto diff_ids, TakeLeaseLocked(*id, holder, added));
-    filled = FillLayersLocked(diff_ids, rootfs);
+    filled = FillLayersLocked(diff_ids, rootfs, attributes);
   }
-  if (filled && kind == RootfsKind::kMergedDisk) filled = FillMerged(*id, rootfs);
+  if (filled && kind == RootfsKind::kMergedDisk)
+    filled = FillMerged(*id, MergedKind::kDisk, rootfs);
+  if (filled && kind == RootfsKind::kLayers && attributes)
+    filled = FillMerged(*id, MergedKind::kAttributes, rootfs);
   if (filled) return rootfs;
   if (added) {
     const std::lock_guard lock(mutex_);
@@ -219,27 +222,39 @@ Result<spec::RootfsSpec> LocalImageStore::Lease(const std::string& image_id,
   return tl::unexpected(std::move(filled).error());
 }
 
-Status LocalImageStore::FillMerged(const std::string& image_id, spec::RootfsSpec& rootfs) {
+Result<uint64_t> LocalImageStore::EnsureMerged(const std::string& image_id, MergedKind kind,
+                                               const spec::RootfsSpec& rootfs) {
   const std::lock_guard merging(merging_);
-  uint64_t size = 0;
+  const HostPath path = folder_.MergedPath({image_id, kind});
   {
     const std::lock_guard lock(mutex_);
-    ASSIGN_OR_RETURN(const auto merged, index_.Merged());
-    if (const auto found = merged.find(image_id); found != merged.end()) size = found->second;
+    ASSIGN_OR_RETURN(const auto known, index_.MergedSize(image_id, kind));
+    if (known && (*known == 0 || HasSize(path, *known))) return *known;
   }
-  const HostPath path = folder_.MergedPath(image_id);
-  if (size == 0 || !HasSize(path, size)) {
-    std::vector<LayerFile> layers;
-    for (const auto& layer : rootfs.layers())
-      layers.push_back({HostPath(layer.blob()), layer.size_bytes()});
-    ASSIGN_OR_RETURN(auto file, folder_.CreateTemporary("merged"));
-    ASSIGN_OR_RETURN(size, WriteMergedMetadata(file.fd(), layers, image_id));
-    RETURN_IF_ERROR(file.MoveTo(path.value()));
-    const std::lock_guard lock(mutex_);
-    RETURN_IF_ERROR(index_.PutMerged(image_id, size));
+  std::vector<LayerFile> layers;
+  for (const auto& layer : rootfs.layers())
+    layers.push_back({HostPath(layer.blob()), layer.size_bytes()});
+  ASSIGN_OR_RETURN(auto file, folder_.CreateTemporary("merged"));
+  const auto write = kind == MergedKind::kDisk ? WriteMergedMetadata : WriteAttributeLayer;
+  ASSIGN_OR_RETURN(const uint64_t size, write(file.fd(), layers, image_id));
+  if (size > 0) RETURN_IF_ERROR(file.MoveTo(path.value()));
+  const std::lock_guard lock(mutex_);
+  RETURN_IF_ERROR(index_.PutMerged(image_id, kind, size));
+  return size;
+}
+
+Status LocalImageStore::FillMerged(const std::string& image_id, MergedKind kind,
+                                   spec::RootfsSpec& rootfs) {
+  ASSIGN_OR_RETURN(const uint64_t size, EnsureMerged(image_id, kind, rootfs));
+  const std::string path = folder_.MergedPath({image_id, kind}).string();
+  if (kind == MergedKind::kDisk) {
+    rootfs.set_merged_metadata(path);
+    rootfs.set_merged_metadata_bytes(size);
+  } else if (size > 0) {
+    auto* layer = rootfs.add_layers();
+    layer->set_blob(path);
+    layer->set_size_bytes(size);
   }
-  rootfs.set_merged_metadata(path.string());
-  rootfs.set_merged_metadata_bytes(size);
   return {};
 }
 

@@ -42,8 +42,13 @@ class LocalImageStore : public ImageStore {
   Result<std::optional<std::string>> ResolveLocked(const std::string& reference);
   Result<std::vector<std::string>> TakeLeaseLocked(const std::string& image_id,
                                                    const std::string& holder, bool& added);
-  Status FillLayersLocked(const std::vector<std::string>& diff_ids, spec::RootfsSpec& rootfs);
-  Status FillMerged(const std::string& image_id, spec::RootfsSpec& rootfs);
+  // `attributes` becomes true where folder attributes may need a layer of their own.
+  Status FillLayersLocked(const std::vector<std::string>& diff_ids, spec::RootfsSpec& rootfs,
+                          bool& attributes);
+  Status FillMerged(const std::string& image_id, MergedKind kind, spec::RootfsSpec& rootfs);
+  // The size of the file, which is written where it is not there; 0 where none is needed.
+  Result<uint64_t> EnsureMerged(const std::string& image_id, MergedKind kind,
+                                const spec::RootfsSpec& rootfs);
 
   UniqueFd lock_;
   BlobFolder folder_;

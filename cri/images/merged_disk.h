@@ -21,4 +21,10 @@ struct LayerFile {
 Result<uint64_t> WriteMergedMetadata(int fd, const std::vector<LayerFile>& layers,
                                      const std::string& image_id);
 
+// Writes the blob to put on top of `layers` where overlayfs merges them: see
+// erofs::LayerMerger::AttributeLayer. Returns its size, 0 (and nothing written) where none is
+// needed.
+Result<uint64_t> WriteAttributeLayer(int fd, const std::vector<LayerFile>& layers,
+                                     const std::string& image_id);
+
 }  // namespace catamaran

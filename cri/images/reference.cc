@@ -104,7 +104,6 @@ Result<std::string> CanonicalRepository(std::string_view text, std::string_view 
     }
   }
   if (path.empty()) return Malformed(text, "the name is empty");
-  if (path.size() > kMaximumNameLength) return Malformed(text, "the name is longer than 255");
   for (std::string_view rest = path;;) {
     const auto slash = rest.find('/');
     if (!IsNameComponent(rest.substr(0, slash)))
@@ -115,9 +114,10 @@ Result<std::string> CanonicalRepository(std::string_view text, std::string_view 
     rest.remove_prefix(slash + 1);
   }
   if (host == "index.docker.io" || host == "registry-1.docker.io") host = "docker.io";
-  std::string repository = host + "/";
-  if (host == "docker.io" && path.find('/') == std::string_view::npos) repository += "library/";
-  return repository + std::string(path);
+  const bool official = host == "docker.io" && path.find('/') == std::string_view::npos;
+  const std::string full = (official ? "library/" : "") + std::string(path);
+  if (full.size() > kMaximumNameLength) return Malformed(text, "the name is longer than 255");
+  return host + "/" + full;
 }
 
 }  // namespace

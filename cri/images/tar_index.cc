@@ -113,6 +113,62 @@ Status ReadPax(std::string_view body, uint64_t offset, Extensions& extensions) {
   return {};
 }
 
+// A header with what it and the extensions before it say.
+struct Header {
+  char bytes[kRecord];
+  char type = 0;
+  uint64_t data = 0;  // offset of its data
+  uint64_t size = 0;
+
+  bool IsExtension() const { return type == 'x' || type == 'L' || type == 'K' || type == 'g'; }
+  bool IsLink() const { return type == '1' || type == '2'; }
+  bool HasData() const { return type == '0' || type == '\0' || type == '7' || IsExtension(); }
+};
+
+// False at the end mark.
+Result<bool> ReadHeader(int fd, uint64_t offset, uint64_t file_size, const Extensions& extensions,
+                        Header& header) {
+  RETURN_IF_ERROR(erofs::ReadExactly(fd, header.bytes, kRecord, offset));
+  if (std::string_view(header.bytes, kRecord).find_first_not_of('\0') == std::string_view::npos)
+    return false;
+  if (!ChecksumFits(header.bytes)) return Malformed("a header", offset);
+  header.type = header.bytes[156];
+  header.data = offset + kRecord;
+  auto size = Number(header.bytes + 124, 12);
+  if (!header.IsExtension() && extensions.size) size = extensions.size;
+  if (!size) return Malformed("a size", offset);
+  header.size = header.HasData() ? *size : 0;
+  if (header.size > file_size - header.data) return Malformed("a file that is cut off", offset);
+  return true;
+}
+
+Status ReadExtension(int fd, const Header& header, Extensions& extensions) {
+  if (header.type == 'g') return {};
+  if (header.size > kMaximumExtension) return Malformed("a header that is too long", header.data);
+  std::string body(header.size, '\0');
+  RETURN_IF_ERROR(erofs::ReadExactly(fd, body.data(), body.size(), header.data));
+  if (header.type == 'x') return ReadPax(body, header.data, extensions);
+  (header.type == 'L' ? extensions.path : extensions.link) = Text(body.data(), body.size());
+  return {};
+}
+
+std::string RawName(const Header& header, const Extensions& extensions) {
+  if (!extensions.path.empty()) return extensions.path;
+  const bool ustar = std::string_view(header.bytes + 257, 6) == std::string_view("ustar\0", 6);
+  const std::string prefix(ustar ? Text(header.bytes + 345, 155) : std::string_view());
+  return prefix + (prefix.empty() ? "" : "/") + std::string(Text(header.bytes, 100));
+}
+
+// What a link leads to; empty where that is outside.
+std::string LinkTarget(const Header& header, const Extensions& extensions,
+                       const std::string& name) {
+  const std::string target =
+      extensions.link.empty() ? std::string(Text(header.bytes + 157, 100)) : extensions.link;
+  const auto slash = name.rfind('/');
+  const bool relative = header.type == '2' && slash != std::string::npos;
+  return CleanName(relative ? name.substr(0, slash) : "", target);
+}
+
 }  // namespace
 
 Result<TarIndex> TarIndex::Read(int fd, uint64_t file_size, Deadline deadline) {
@@ -121,56 +177,24 @@ Result<TarIndex> TarIndex::Read(int fd, uint64_t file_size, Deadline deadline) {
   size_t count = 0;
   for (uint64_t offset = 0; offset + kRecord <= file_size;) {
     if (deadline.expired()) return Fail(ErrorCode::kDeadlineExceeded, "read the archive's index");
-    char header[kRecord];
-    RETURN_IF_ERROR(erofs::ReadExactly(fd, header, kRecord, offset));
-    if (header[0] == '\0' &&
-        std::string_view(header, kRecord).find_first_not_of('\0') == std::string_view::npos)
-      break;
-    if (!ChecksumFits(header)) return Malformed("a header", offset);
+    Header header;
+    ASSIGN_OR_RETURN(const bool more, ReadHeader(fd, offset, file_size, extensions, header));
+    if (!more) break;
     if (++count > kMaximumEntries)
       return Fail(ErrorCode::kResourceExhausted, "the archive has more than {} entries",
                   kMaximumEntries);
-    const char type = header[156];
-    const bool extension = type == 'x' || type == 'L' || type == 'K' || type == 'g';
-    auto size = Number(header + 124, 12);
-    if (!extension && extensions.size) size = extensions.size;
-    const bool has_data = type == '0' || type == '\0' || type == '7' || extension;
-    if (!size) return Malformed("a size", offset);
-    if (!has_data) size = 0;
-    const uint64_t data = offset + kRecord;
-    if (*size > file_size - data) return Malformed("a file that is cut off", offset);
-    offset = data + (*size + kRecord - 1) / kRecord * kRecord;
-
-    if (extension) {
-      if (type == 'g') continue;
-      if (*size > kMaximumExtension) return Malformed("a header that is too long", data);
-      std::string body(*size, '\0');
-      RETURN_IF_ERROR(erofs::ReadExactly(fd, body.data(), body.size(), data));
-      if (type == 'x') RETURN_IF_ERROR(ReadPax(body, data, extensions));
-      if (type == 'L') extensions.path = Text(body.data(), body.size());
-      if (type == 'K') extensions.link = Text(body.data(), body.size());
+    offset = header.data + (header.size + kRecord - 1) / kRecord * kRecord;
+    if (header.IsExtension()) {
+      RETURN_IF_ERROR(ReadExtension(fd, header, extensions));
       continue;
     }
-    std::string raw = std::move(extensions.path);
-    if (raw.empty()) {
-      const std::string_view prefix =
-          std::string_view(header + 257, 6) == std::string_view("ustar\0", 6)
-              ? Text(header + 345, 155)
-              : std::string_view();
-      raw = std::string(prefix) + (prefix.empty() ? "" : "/") + std::string(Text(header, 100));
-    }
+    const std::string raw = RawName(header, extensions);
     const std::string name = CleanName("", raw);
-    Entry entry{data, *size, ""};
-    const bool is_link = type == '1' || type == '2';
-    if (is_link) {
-      const std::string target =
-          extensions.link.empty() ? std::string(Text(header + 157, 100)) : extensions.link;
-      const auto slash = name.rfind('/');
-      const std::string directory = slash == std::string::npos ? "" : name.substr(0, slash);
-      entry.link = CleanName(type == '2' ? directory : "", target);
-    }
+    Entry entry{header.data, header.size, ""};
+    if (header.IsLink()) entry.link = LinkTarget(header, extensions, name);
     extensions = Extensions{};
-    const bool wanted = is_link ? !entry.link.empty() : has_data && !raw.ends_with('/');
+    const bool wanted =
+        header.IsLink() ? !entry.link.empty() : header.HasData() && !raw.ends_with('/');
     if (!name.empty() && wanted) index.entries_[name] = std::move(entry);
   }
   if (count == 0) return Malformed("no entry", 0);

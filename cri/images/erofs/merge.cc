@@ -65,7 +65,12 @@ Status LayerMerger::MergeDirectory(const FileTree& layer, Pair pair) {
     }
     const auto found = children.find(name);
     if (inode.IsDirectory() && found != children.end() && merged_.at(found->second).IsDirectory()) {
-      if (!inode.implicit) CopyAttributes(inode, merged_.at(found->second));
+      if (inode.implicit) {
+        shadowed_.insert(found->second);
+      } else {
+        CopyAttributes(inode, merged_.at(found->second));
+        shadowed_.erase(found->second);
+      }
       pending_.push_back({index, found->second});
       continue;
     }
@@ -97,6 +102,43 @@ Result<InodeIndex> LayerMerger::CopyOf(const FileTree& layer, InodeIndex index) 
   RETURN_IF_ERROR(ShiftInode(first_block_, inode));
   copies_[index] = merged_.Add(std::move(inode));
   return copies_[index];
+}
+
+std::optional<FileTree> LayerMerger::AttributeLayer() const {
+  if (shadowed_.empty()) return std::nullopt;
+  struct Place {
+    InodeIndex parent = FileTree::kRoot;
+    const std::string* name = nullptr;  // nullptr: not a folder of the merged tree
+    InodeIndex copy = FileTree::kRoot;  // in the layer; the root: none yet
+  };
+  std::vector<Place> places(merged_.size());
+  std::vector<InodeIndex> folders = {FileTree::kRoot};
+  for (size_t next = 0; next < folders.size(); ++next) {
+    const InodeIndex parent = folders[next];
+    for (const auto& [name, child] : *merged_.at(parent).children) {
+      if (!merged_.at(child).IsDirectory()) continue;
+      places[child] = {parent, &name};
+      folders.push_back(child);
+    }
+  }
+  FileTree layer;
+  CopyAttributes(merged_.at(FileTree::kRoot), layer.at(FileTree::kRoot));
+  for (const InodeIndex shadowed : shadowed_) {
+    std::vector<InodeIndex> missing;  // from the folder up to the first that is there
+    InodeIndex index = shadowed;
+    while (places[index].name != nullptr && places[index].copy == FileTree::kRoot) {
+      missing.push_back(index);
+      index = places[index].parent;
+    }
+    InodeIndex parent = places[index].copy;
+    for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
+      places[*at].copy = layer.AddDirectory(0);
+      CopyAttributes(merged_.at(*at), layer.at(places[*at].copy));
+      layer.at(parent).children->emplace(*places[*at].name, places[*at].copy);
+      parent = places[*at].copy;
+    }
+  }
+  return layer;
 }
 
 Status LayerMerger::ShiftData(uint64_t blocks) {

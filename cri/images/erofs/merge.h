@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 
 #include "cri/images/erofs/tree.h"
 #include "sandbox/base/result.h"
@@ -23,6 +25,11 @@ class LayerMerger {
   Status ShiftData(uint64_t blocks);
   const FileTree& tree() const { return merged_; }
 
+  // A layer to put on top where overlayfs itself merges the layers: it holds the folders whose
+  // attributes overlayfs would take from a layer that never gave them any. nullopt where there are
+  // none, the root apart: its attributes come from the writable layer there.
+  std::optional<FileTree> AttributeLayer() const;
+
  private:
   struct Pair {
     InodeIndex layer;
@@ -33,6 +40,7 @@ class LayerMerger {
 
   FileTree merged_;
   uint64_t first_block_ = 0;
+  std::set<InodeIndex> shadowed_;   // folders whose topmost layer has them implicitly only
   std::vector<Pair> pending_;       // directories still to be merged
   std::vector<InodeIndex> copies_;  // of the layer's inodes; 0 where none was made yet
 };

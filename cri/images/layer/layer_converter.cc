@@ -65,8 +65,15 @@ class Converter {
     }
   }
 
-  Result<erofs::BlobWriter::Summary> Finish(const std::string& diff_id) {
-    return writer_.Finish(tree_.Finish(), erofs::UuidFromHex(DigestHex(diff_id)));
+  Status Finish(ConvertedLayer& layer) {
+    const erofs::FileTree tree = tree_.Finish();
+    for (erofs::InodeIndex index = erofs::FileTree::kRoot + 1; index < tree.size(); ++index)
+      layer.implicit_folders |= tree.at(index).implicit;
+    ASSIGN_OR_RETURN(const auto summary,
+                     writer_.Finish(tree, erofs::UuidFromHex(DigestHex(layer.diff_id))));
+    layer.size_bytes = summary.size_bytes;
+    layer.checksum = summary.checksum;
+    return {};
   }
 
  private:
@@ -216,9 +223,7 @@ Result<ConvertedLayer> ConvertLayer(ByteSource& from, int fd,
   ASSIGN_OR_RETURN(layer.diff_id, plain.Drain());
   ASSIGN_OR_RETURN(layer.compressed_digest, compressed.Drain());
   layer.compressed_bytes = compressed.bytes();
-  ASSIGN_OR_RETURN(const auto summary, converter.Finish(layer.diff_id));
-  layer.size_bytes = summary.size_bytes;
-  layer.checksum = summary.checksum;
+  RETURN_IF_ERROR(converter.Finish(layer));
   return layer;
 }
 

@@ -14,6 +14,8 @@ struct ConvertedLayer {
   uint64_t compressed_bytes = 0;
   uint64_t size_bytes = 0;  // of the blob
   uint32_t checksum = 0;    // of the blob, see erofs::Output
+  // Some folder besides the root is only there as a parent of others.
+  bool implicit_folders = false;
 };
 
 // Turns one layer archive (tar; plain, gzip or zstd) into an EROFS blob in one pass, with both

@@ -115,6 +115,16 @@ fs::path LayerLab::MountMerged(const std::vector<fs::path>& blobs) {
   return Mount(disk);
 }
 
+fs::path LayerLab::AttributeLayer(const std::vector<fs::path>& blobs) {
+  const fs::path blob = blobs_ / (std::to_string(next_++) + ".attributes");
+  const UniqueFd fd(open(blob.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  std::vector<LayerFile> layers;
+  for (const auto& layer : blobs) layers.push_back({HostPath(layer), fs::file_size(layer)});
+  EXPECT_GT(WriteAttributeLayer(fd.get(), layers, "sha256:" + std::string(64, 'a')).value_or(0),
+            0u);
+  return blob;
+}
+
 // What image-spec's layer.md asks of a program that extracts layers onto each other.
 void LayerLab::ApplyWhiteouts(const fs::path& layer, const fs::path& target) {
   const auto is_directory = [](const fs::path& path) {

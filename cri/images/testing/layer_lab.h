@@ -23,6 +23,8 @@ class LayerLab {
   std::filesystem::path MountOverlay(const std::vector<std::filesystem::path>& blobs);
   // [merged metadata, blobs...] laid end to end in one file and mounted as one EROFS.
   std::filesystem::path MountMerged(const std::vector<std::filesystem::path>& blobs);
+  // The layer of folder attributes that belongs on top of an overlay of these; there must be one.
+  std::filesystem::path AttributeLayer(const std::vector<std::filesystem::path>& blobs);
   // The layers (plain tars, bottom first) extracted by GNU tar onto each other, whiteouts applied.
   std::filesystem::path Extract(const std::vector<std::string>& archives);
 
