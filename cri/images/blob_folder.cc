@@ -58,6 +58,7 @@ UniqueFd TemporaryFile::Anonymous() && {
 Result<BlobFolder> BlobFolder::Open(const HostPath& root) {
   for (const char* name : {"blobs", "merged", "tmp"})
     RETURN_IF_ERROR(MakeDirectories((root / name).value()));
+  RETURN_IF_ERROR(SyncFolder(root.value()));
   RETURN_IF_ERROR(KeepOnlyIn((root / "tmp").value(), {}));
   return BlobFolder(root);
 }

@@ -38,7 +38,8 @@ Result<ImageIndex> ImageIndex::Open(const std::string& path) {
   ASSIGN_OR_RETURN(auto database, Database::Open(path));
   ASSIGN_OR_RETURN(const auto version, database.Run("PRAGMA user_version"));
   if (version[0][0] == "0") {
-    RETURN_IF_ERROR(database.Transaction([&] { return database.Script(kSchema); }));
+    RETURN_IF_ERROR(
+        database.Transaction(Durability::kPowerCut, [&] { return database.Script(kSchema); }));
     AbortStep();
   } else if (version[0][0] != kFormatVersion) {
     return Fail(ErrorCode::kFailedPrecondition, "{} has format {}, this program reads format {}",
@@ -111,7 +112,7 @@ Status ImageIndex::PutImage(const ImageRecord& image) {
 
 Status ImageIndex::Put(const std::vector<ImageRecord>& images,
                        const std::vector<BlobRecord>& blobs) {
-  RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
+  RETURN_IF_ERROR(database_.Transaction(Durability::kPowerCut, [&]() -> Status {
     for (const BlobRecord& blob : blobs)
       RETURN_IF_ERROR(
           database_.Run("INSERT OR REPLACE INTO blobs VALUES (?,?,?,?)",
@@ -125,7 +126,10 @@ Status ImageIndex::Put(const std::vector<ImageRecord>& images,
 }
 
 Status ImageIndex::Remove(const std::string& id) {
-  RETURN_IF_ERROR(database_.Run("DELETE FROM images WHERE id=?", {id}));
+  RETURN_IF_ERROR(database_.Transaction(Durability::kPowerCut, [&]() -> Status {
+    RETURN_IF_ERROR(database_.Run("DELETE FROM images WHERE id=?", {id}));
+    return {};
+  }));
   AbortStep();
   return {};
 }
@@ -153,7 +157,7 @@ Result<std::vector<std::string>> ImageIndex::ForgetUnusedBlobs(const std::set<st
   for (const auto& diff_id : unused)
     if (!keep.contains(diff_id)) forgotten.push_back(diff_id);
   if (forgotten.empty()) return forgotten;
-  RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
+  RETURN_IF_ERROR(database_.Transaction(Durability::kPowerCut, [&]() -> Status {
     for (const auto& diff_id : forgotten)
       RETURN_IF_ERROR(database_.Run("DELETE FROM blobs WHERE diff_id=?", {diff_id}));
     return {};
@@ -163,7 +167,7 @@ Result<std::vector<std::string>> ImageIndex::ForgetUnusedBlobs(const std::set<st
 }
 
 Status ImageIndex::ForgetDamagedBlob(const std::string& diff_id) {
-  RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
+  RETURN_IF_ERROR(database_.Transaction(Durability::kPowerCut, [&]() -> Status {
     RETURN_IF_ERROR(database_.Run(
         "DELETE FROM images WHERE id IN (SELECT image_id FROM image_layers WHERE diff_id=?)",
         {diff_id}));
@@ -182,7 +186,7 @@ Result<std::vector<std::string>> ImageIndex::LeasedLayers(const std::string& hol
 
 Status ImageIndex::AddLease(const std::string& holder, const std::string& image_id,
                             const std::vector<std::string>& diff_ids) {
-  RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
+  RETURN_IF_ERROR(database_.Transaction(Durability::kProcessCrash, [&]() -> Status {
     for (size_t i = 0; i < diff_ids.size(); ++i)
       RETURN_IF_ERROR(database_.Run("INSERT OR REPLACE INTO leases VALUES (?,?,?,?)",
                                     {holder, image_id, std::to_string(i), diff_ids[i]}));
@@ -193,14 +197,20 @@ Status ImageIndex::AddLease(const std::string& holder, const std::string& image_
 }
 
 Status ImageIndex::DropLease(const std::string& holder, const std::string& image_id) {
-  RETURN_IF_ERROR(
-      database_.Run("DELETE FROM leases WHERE holder=? AND image_id=?", {holder, image_id}));
+  RETURN_IF_ERROR(database_.Transaction(Durability::kProcessCrash, [&]() -> Status {
+    RETURN_IF_ERROR(
+        database_.Run("DELETE FROM leases WHERE holder=? AND image_id=?", {holder, image_id}));
+    return {};
+  }));
   AbortStep();
   return {};
 }
 
 Status ImageIndex::DropLeases(const std::string& holder) {
-  RETURN_IF_ERROR(database_.Run("DELETE FROM leases WHERE holder=?", {holder}));
+  RETURN_IF_ERROR(database_.Transaction(Durability::kProcessCrash, [&]() -> Status {
+    RETURN_IF_ERROR(database_.Run("DELETE FROM leases WHERE holder=?", {holder}));
+    return {};
+  }));
   AbortStep();
   return {};
 }
@@ -208,7 +218,7 @@ Status ImageIndex::DropLeases(const std::string& holder) {
 Status ImageIndex::DropLeasesExcept(const std::vector<std::string>& holders) {
   const std::set<std::string> kept(holders.begin(), holders.end());
   ASSIGN_OR_RETURN(const auto all, Column("SELECT DISTINCT holder FROM leases"));
-  RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
+  RETURN_IF_ERROR(database_.Transaction(Durability::kProcessCrash, [&]() -> Status {
     for (const auto& holder : all)
       if (!kept.contains(holder))
         RETURN_IF_ERROR(database_.Run("DELETE FROM leases WHERE holder=?", {holder}));
@@ -227,8 +237,11 @@ Result<std::optional<uint64_t>> ImageIndex::MergedSize(const std::string& image_
 }
 
 Status ImageIndex::PutMerged(const std::string& image_id, MergedKind kind, uint64_t size_bytes) {
-  RETURN_IF_ERROR(database_.Run("INSERT OR REPLACE INTO merged VALUES (?,?,?)",
-                                {image_id, NameOf(kind), std::to_string(size_bytes)}));
+  RETURN_IF_ERROR(database_.Transaction(Durability::kPowerCut, [&]() -> Status {
+    RETURN_IF_ERROR(database_.Run("INSERT OR REPLACE INTO merged VALUES (?,?,?)",
+                                  {image_id, NameOf(kind), std::to_string(size_bytes)}));
+    return {};
+  }));
   AbortStep();
   return {};
 }
@@ -251,7 +264,7 @@ Result<std::set<ImageIndex::MergedFile>> ImageIndex::ForgetUnusedMerged() {
                    MergedFiles("SELECT image_id, kind FROM merged WHERE image_id NOT IN "
                                "(SELECT id FROM images UNION SELECT image_id FROM leases)"));
   if (unused.empty()) return unused;
-  RETURN_IF_ERROR(database_.Transaction([&]() -> Status {
+  RETURN_IF_ERROR(database_.Transaction(Durability::kPowerCut, [&]() -> Status {
     for (const auto& [image_id, kind] : unused)
       RETURN_IF_ERROR(database_.Run("DELETE FROM merged WHERE image_id=?", {image_id}));
     return {};

@@ -34,7 +34,9 @@ struct ImageRecord {
 };
 
 // The store's index: which images there are, what they are called, which blobs they consist of,
-// and who leases what. Every method is one transaction, durable when it returns. Not thread-safe.
+// and who leases what. Every method is one transaction.
+// What it says of images and blobs survives a power cut when the method returns; leases survive the
+// process only, as what holds them does: a start need not wait for the disk. Not thread-safe.
 class ImageIndex {
  public:
   static Result<ImageIndex> Open(const std::string& path);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/base/files.h"
 #include "sandbox/base/result.h"
 
 struct sqlite3;
@@ -16,7 +17,7 @@ namespace catamaran {
 // One SQLite connection with the few calls that the index needs. Not thread-safe.
 class Database {
  public:
-  // WAL and synchronous=FULL: a committed transaction survives a power cut.
+  // In WAL mode.
   static Result<Database> Open(const std::string& path);
 
   using Row = std::vector<std::string>;  // numbers as decimal text, NULL as ""
@@ -25,10 +26,13 @@ class Database {
   // Statements that return nothing, several at once.
   Status Script(const char* sql);
 
-  // Runs `body` in a transaction: committed where it succeeds, rolled back where it fails.
+  // Runs `body` in a transaction: committed where it succeeds, rolled back where it fails. With
+  // kProcessCrash a commit survives the process but does not wait for the disk.
   template <typename Body>
-  Status Transaction(Body body) {
-    RETURN_IF_ERROR(Script("BEGIN IMMEDIATE"));
+  Status Transaction(Durability durability, Body body) {
+    RETURN_IF_ERROR(Script(durability == Durability::kPowerCut
+                               ? "PRAGMA synchronous=FULL; BEGIN IMMEDIATE"
+                               : "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE"));
     Status done = body();
     if (done) done = Script("COMMIT");
     if (!done) (void)Script("ROLLBACK");
