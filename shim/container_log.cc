@@ -11,7 +11,7 @@ namespace catamaran {
 namespace {
 
 constexpr size_t kReadSize = 64 << 10;
-constexpr size_t kKeptCapacity = 256 << 10;
+constexpr size_t kKeptCapacity = 32 << 10;
 
 timespec Now() {
   timespec now;

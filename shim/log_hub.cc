@@ -89,7 +89,18 @@ void LogHub::Ask(log::LogRequest::Verb verb, const std::string& container_id, Do
   // Where sending fails the process has just died: its successor is asked again.
   (void)Send(request);
   const uint64_t id = request.id();
-  pending_[id] = {std::move(request), std::move(done)};
+  EventLoop::Watch limit;
+  if (verb == log::LogRequest::DRAIN) {
+    auto timer = loop_.RunAfter(kDrainLimit, [this, id] {
+      auto late = pending_.find(id);
+      if (late == pending_.end()) return;
+      auto done = std::move(late->second.done);
+      pending_.erase(late);
+      done(Fail(ErrorCode::kDeadlineExceeded, "the log's disk does not answer"));
+    });
+    if (timer) limit = std::move(*timer);
+  }
+  pending_[id] = {std::move(request), std::move(done), std::move(limit)};
 }
 
 Status LogHub::Send(const log::LogRequest& request) {

@@ -27,7 +27,9 @@ class LogHub {
            Done done);
   // Once done, no byte goes to the file that was open before, and the new one exists.
   void Reopen(const std::string& container_id, Done done);
-  // Everything that is in the pipes now is in the file. Completes whatever happens to the log.
+  // Everything that is in the pipes now is in the file. Completes whatever happens to the log:
+  // after kDrainLimit at the latest, because a container whose disk hangs has ended all the same.
+  static constexpr std::chrono::seconds kDrainLimit{5};
   void Drain(const std::string& container_id, UniqueFunction<void()> done);
   void Remove(const std::string& container_id);
   // Ends the log process after a last drain; `done` once it is gone.
@@ -41,6 +43,7 @@ class LogHub {
   struct Pending {
     log::LogRequest request;
     Done done;
+    EventLoop::Watch limit;  // of a drain
   };
 
   Status StartProcess();

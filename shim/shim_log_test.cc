@@ -146,6 +146,22 @@ TEST_F(ShimProcessTest, AContainerWhoseLogDiskHangsHoldsUpNoCallAndNoOtherPod) {
   EXPECT_EQ(total, 100'000u * 140);
 }
 
+TEST_F(ShimProcessTest, AnExitIsReportedThoughTheLogDiskHangs) {
+  ASSERT_TRUE(Spawn());
+  ASSERT_TRUE(MakeSandbox());
+  const std::string fifo = folder_ / "stuck.log";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  auto reader = OpenFile(fifo, O_RDONLY | O_NONBLOCK).value();
+  ASSERT_TRUE(Create("stuck", {"lines", "100000", "100"}));
+  ASSERT_TRUE(Start("stuck"));
+  pod::SignalRequest signal;
+  signal.mutable_process()->set_container_id("stuck");
+  signal.set_signal(SIGKILL);
+  ASSERT_TRUE(client_->Signal(signal, Soon()));
+  EXPECT_EQ(events_.ExitOf("stuck").exit_code(), 137);
+  EXPECT_EQ(ShimManager::ReadJournal(paths_)->size(), 1u);
+}
+
 TEST_F(ShimProcessTest, AContainerWithoutALogRunsToItsEnd) {
   ASSERT_TRUE(Spawn());
   ASSERT_TRUE(MakeSandbox());

@@ -194,9 +194,8 @@ void UnixChannel::OnEvents(uint32_t events) {
 }
 
 Status UnixChannel::Receive() {
-  const size_t had = input_.size();
-  input_.resize(had + kReadChunk);
-  iovec piece{input_.data() + had, kReadChunk};
+  char buffer[kReadChunk];  // on the stack, whose pages other readers use as well
+  iovec piece{buffer, sizeof buffer};
   alignas(cmsghdr) char control[CMSG_SPACE(kMaxWaitingFds * sizeof(int))];
   msghdr header{};
   header.msg_iov = &piece;
@@ -204,12 +203,11 @@ Status UnixChannel::Receive() {
   header.msg_control = control;
   header.msg_controllen = sizeof control;
   const ssize_t count = recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  const int error_number = errno;
-  input_.resize(had + std::max<ssize_t>(count, 0));
   if (count < 0) {
-    if (error_number == EAGAIN || error_number == EINTR) return {};
-    return FailErrno(error_number, "receive");
+    if (errno == EAGAIN || errno == EINTR) return {};
+    return FailWithErrno("receive");
   }
+  input_.append(buffer, count);
   for (cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
     if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
     const size_t fd_count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -248,7 +246,7 @@ Status UnixChannel::DispatchMessages(std::weak_ptr<int> alive) {
     if (alive.expired() || closed_) return {};
   }
   input_.erase(0, position);
-  if (input_.empty() && input_.capacity() > 4 * kReadChunk) input_.shrink_to_fit();
+  if (input_.empty() && input_.capacity() > kReadChunk / 4) input_.shrink_to_fit();
   return {};
 }
 
