@@ -139,6 +139,7 @@ TEST_F(Terminal, IsResizedAndReadsWhatIsTyped) {
   ASSERT_TRUE(Start("one"));
   ASSERT_TRUE(Exec("one", "go", {"/probe", "write:/go:x"}));
   WaitForOutput("one", "size=100x40");
+  WaitForOutput("one", "controlling=ok\r\n");  // the last word before it reads
   ASSERT_TRUE(WriteAll(StdinOf("one").get(), "typed\n"));
   WaitForOutput("one", "typed\r\ntyped\r\n");  // the echo and the program's answer
   ASSERT_TRUE(WriteAll(StdinOf("one").get(), "\x04"));

@@ -31,6 +31,7 @@ constexpr EarlyMount kEarlyMounts[] = {
     {"proc", "/proc", kPlain, nullptr},
     {"sysfs", "/sys", kPlain, nullptr},
     {"devtmpfs", "/dev", MS_NOSUID, "mode=0755"},
+    {"tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777"},
     {"cgroup2", "/sys/fs/cgroup", kPlain, nullptr},
     {"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
 };
@@ -69,11 +70,12 @@ void TuneKernel() {
 Status SetUpGuest() {
   umask(022);
   RETURN_IF_ERROR(MakeRootPivotable());
-  for (const char* folder : {"/proc", "/sys", "/dev", "/run", "/etc"})
-    RETURN_IF_ERROR(MakeDirectories(folder, 0755));
-  for (const EarlyMount& one : kEarlyMounts)
+  RETURN_IF_ERROR(MakeDirectories("/etc", 0755));
+  for (const EarlyMount& one : kEarlyMounts) {
+    RETURN_IF_ERROR(MakeDirectories(one.target, 0755));
     if (mount(one.type, one.target, one.type, one.flags, one.options) != 0 && errno != EBUSY)
       return FailWithErrno("mount {} on {}", one.type, one.target);
+  }
   RETURN_IF_ERROR(LoadModules());
   RETURN_IF_ERROR(MakeDirectories("/run/catamaran", 0700));
   TuneKernel();
