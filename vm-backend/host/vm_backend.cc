@@ -13,6 +13,8 @@ namespace {
 
 // An emulated machine on a busy host takes half a minute to boot.
 constexpr auto kBootPatience = std::chrono::seconds(120);
+// Between the end of the agent's channel and that of its machine.
+constexpr auto kEndPatience = std::chrono::seconds(2);
 
 std::string RandomBytes(size_t count) {
   std::string bytes(count, '\0');
@@ -142,10 +144,17 @@ void VmBackend::FailStart(Error error) {
   });
 }
 
+// The channel closes a moment before the machine's own end is seen, which says more.
+void VmBackend::AgentGone(const std::string& reason) {
+  if (state_ == State::kGone) return;
+  auto timer = loop_.RunAfter(kEndPatience, [this, reason] { MachineGone(reason); });
+  if (!timer) return MachineGone(reason);
+  gone_timer_ = std::move(*timer);
+}
+
 void VmBackend::MachineGone(const std::string& reason) {
   if (state_ == State::kStarting) return FailStart({ErrorCode::kUnavailable, 0, reason});
   if (state_ != State::kRunning) return;
-  // The agent's channel closes a moment before QEMU's own end is seen, which says more.
   state_ = State::kGone;
   gone_reason_ = reason;
   std::vector<pod::Event> events;

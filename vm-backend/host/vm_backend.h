@@ -66,6 +66,7 @@ class VmBackend final : public SandboxBackend {
   void SandboxMade(Result<pod::CreateSandboxResponse> made);
   spec::SandboxSpec GuestSandbox() const;
   void FailStart(Error error);
+  void AgentGone(const std::string& reason);
   void MachineGone(const std::string& reason);
   void ReleaseMachine(Done done);
 
@@ -86,6 +87,7 @@ class VmBackend final : public SandboxBackend {
   spec::SandboxSpec sandbox_;
   Completion<pod::CreateSandboxResponse> create_done_;
   EventLoop::Watch boot_timer_;
+  EventLoop::Watch gone_timer_;
   std::unique_ptr<VirtualMachine> machine_;
   std::unique_ptr<BackendClient> agent_;
   std::unique_ptr<HostVolumes> volumes_;
