@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # The newcomer's experience, checked: a Debian 12 base system with nothing added, a clean clone of
 # this tree's HEAD, `./dev demo`. Needs the network for Debian's packages.
+# usage: on_bare_debian.sh [COMMAND]    another command of ./dev than demo
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 mirror=${CATAMARAN_DEBIAN_MIRROR:-http://deb.debian.org/debian}
-base=$(mktemp -d /var/tmp/catamaran-debian.XXXXXX)
 
 # In namespaces of its own, so that no mount and no process outlives this script.
 if [[ ${1:-} != inside ]]; then
-  rmdir "$base"
-  exec unshare --mount --pid --fork --kill-child "$0" inside
+  exec unshare --mount --pid --fork --kill-child "$PWD/e2e/demo/on_bare_debian.sh" inside "$@"
 fi
+command=${2:-demo}
+base=$(mktemp -d /var/tmp/catamaran-debian.XXXXXX)
 mount --make-rprivate /
 mount -t proc proc /proc
 trap 'umount -R "$base/sys" "$base/proc" "$base/dev" 2>/dev/null || true; rm -rf --one-file-system "$base"' EXIT
@@ -25,12 +26,12 @@ deb ${mirror%/debian}/debian-security bookworm-security main" >"$base/etc/apt/so
 for folder in proc sys dev; do mount --rbind "/$folder" "$base/$folder"; done
 git clone -q --no-hardlinks . "$base/root/catamaran"
 
-echo "==> ./dev demo on it"
-start=$SECONDS
-chroot "$base" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-  ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
-  /root/catamaran/dev demo
-echo "==> cold, with its packages: $((SECONDS - start)) s"
-start=$SECONDS
-chroot "$base" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root /root/catamaran/dev demo
-echo "==> once built: $((SECONDS - start)) s"
+run() {
+  local start=$SECONDS
+  chroot "$base" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+    ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
+    /root/catamaran/dev "$command"
+  echo "==> ./dev $command $1: $((SECONDS - start)) s"
+}
+run "with nothing installed and nothing built"
+run "once built"

@@ -198,7 +198,7 @@ const std::vector<ContainerRow>& ContainerRows() {
          limit->set_page_size("3MB");
          limit->set_limit(3 << 20);
        },
-       "3MB"},
+       "hugepage_limits"},
       {"device that is absent",
        [](auto& c) {
          auto* device = c.add_devices();
@@ -214,7 +214,7 @@ const std::vector<ContainerRow>& ContainerRows() {
          device->set_container_path("/dev/null2");
          device->set_permissions("rwx");
        },
-       "rwx"},
+       "devices"},
       {"unknown stop signal", [](auto& c) { c.set_stop_signal(static_cast<v1::Signal>(99)); },
        "stop_signal"},
   };
