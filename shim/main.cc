@@ -1,4 +1,5 @@
 // catamaran-shim --pod-id ID --folder DIR --backend ns|vm|fake --cgroup PATH
+// catamaran-shim keep-templates --root DIR
 //
 // One pod's shim, started by the daemon with its listening socket as descriptor 3 and its lock as
 // descriptor 4. It serves the pod protocol until it is told to shut down and lives on when the
@@ -20,6 +21,7 @@
 #include "shim/client/shim_lock.h"
 #include "shim/client/shim_spawn.h"
 #include "shim/shim_server.h"
+#include "shim/template_keeper_process.h"
 
 namespace catamaran {
 namespace {
@@ -87,6 +89,9 @@ Status Main(int argc, char** argv) {
   for (const int fd : {kShimListenerFd, kShimLockFd})
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return FailWithErrno("close-on-exec");
   AbortStep();
+  if (argc == 4 && argv[1] == std::string_view("keep-templates") &&
+      argv[2] == std::string_view("--root"))
+    return RunTemplateKeeper(argv[3]);
   ASSIGN_OR_RETURN(const Arguments arguments, ParseArguments(argc, argv));
   auto served = Serve(arguments);
   // The daemon reads it where it finds that this shim never answered.

@@ -178,6 +178,7 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
       {"listen", [config](const YamlValue& v) { return ReadListen(v, &config->listen); }},
       {"root", [config](const YamlValue& v) { return ReadPath(v, &config->root); }},
       {"run", [config](const YamlValue& v) { return ReadPath(v, &config->run); }},
+      {"templates", [config](const YamlValue& v) { return ReadPath(v, &config->templates); }},
       {"cgroup_root",
        [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->cgroup_root); }},
       {"default_handler",
@@ -283,10 +284,12 @@ Result<Config> ParseConfig(std::string_view text, const std::string& file_name,
     config.listen = std::string(kListenScheme) + (config.run / "catamaran.sock").string();
     RETURN_IF_ERROR(SocketPathOf(config.listen));
   }
+  if (config.templates.empty()) config.templates = config.root / "templates";
   for (HandlerConfig& handler : config.handlers) {
     if (handler.hull != HandlerConfig::Hull::kVm) continue;
     handler.machine.set_allow_emulation(config.allow_emulation);
-    handler.machine.set_template_folder((config.root / "templates" / handler.name).string());
+    handler.machine.set_template_folder(config.templates.string());
+    handler.machine.set_template_socket(config.KeeperPaths().socket().string());
   }
   return config;
 }

@@ -7,6 +7,7 @@
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
 #include "sandbox/spec/sandbox_spec.pb.h"
+#include "shim/client/shim_paths.h"
 
 namespace catamaran {
 
@@ -26,6 +27,7 @@ struct Config {
   std::string listen;  // "unix:///run/catamaran/catamaran.sock": catamaran.sock in `run`
   HostPath root{"/var/lib/catamaran"};     // images, network records, pods' disks
   HostPath run{"/run/catamaran"};          // sockets, records of pods; on tmpfs, 0700
+  HostPath templates;                      // of VMs; <root>/templates where the file says nothing
   std::string cgroup_root = "/catamaran";  // parent of pods that name no cgroup_parent
   std::string default_handler = "ns";
   Network network = Network::kCni;
@@ -39,6 +41,8 @@ struct Config {
   // By a request's runtime_handler; "" is the default one. Null where there is none.
   const HandlerConfig* FindHandler(std::string_view name) const;
   std::string HandlerNames() const;  // "ns, vm": for error messages
+  // Files of the process that keeps VM templates for the shims.
+  ShimPaths KeeperPaths() const { return {run / "templates"}; }
 };
 
 // Where a daemon looks for what its configuration does not name: the shim beside the program, the

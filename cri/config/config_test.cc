@@ -27,7 +27,7 @@ TEST(Config, HasEveryDefaultWhenTheFileIsEmpty) {
   ASSERT_NE(vm, nullptr);
   EXPECT_EQ(vm->hull, HandlerConfig::Hull::kVm);
   EXPECT_EQ(vm->machine.kernel(), "/usr/share/catamaran/guest/vmlinuz");
-  EXPECT_EQ(vm->machine.template_folder(), "/var/lib/catamaran/templates/vm");
+  EXPECT_EQ(vm->machine.template_folder(), "/var/lib/catamaran/templates");
   EXPECT_TRUE(vm->machine.use_template());
 }
 
@@ -75,7 +75,7 @@ TEST(Config, LetsFlagsWinOverTheFile) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->root.string(), "/other");
   EXPECT_EQ(config->listen, "unix:///run2/catamaran.sock");
-  EXPECT_EQ(config->FindHandler("vm")->machine.template_folder(), "/other/templates/vm");
+  EXPECT_EQ(config->FindHandler("vm")->machine.template_folder(), "/other/templates");
 }
 
 TEST(Config, RefusesWrongFlagsByName) {

@@ -1,5 +1,7 @@
 #include "cri/pods/pods.h"
 
+#include <algorithm>
+
 #include "cri/pods/recovery.h"
 #include "cri/pods/teardown.h"
 
@@ -41,6 +43,15 @@ Result<const HandlerConfig*> Pods::FindHandler(const std::string& runtime_handle
 std::shared_ptr<Pod> Pods::NewPod(const PodId& id) const {
   return std::make_shared<Pod>(id, ShimPaths{records_.PodFolder(id)},
                                config_.root / "pods" / id.value());
+}
+
+void Pods::KeepTemplates() {
+  const auto wants = [](const HandlerConfig& handler) {
+    return handler.hull == HandlerConfig::Hull::kVm && handler.machine.use_template();
+  };
+  if (std::none_of(config_.handlers.begin(), config_.handlers.end(), wants)) return;
+  if (auto kept = shims().KeepTemplates(config_.KeeperPaths(), config_.templates); !kept)
+    Notice("VMs boot instead of being cloned, no template keeper: " + kept.error().message);
 }
 
 void Pods::StartJanitor() {

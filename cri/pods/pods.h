@@ -67,6 +67,10 @@ class Pods {
   // kInvalidArgument naming the handlers there are.
   Result<const HandlerConfig*> FindHandler(const std::string& runtime_handler) const;
 
+  // Sees to it that shims of VMs find a template keeper; where they do not they boot, and a notice
+  // says why.
+  void KeepTemplates();
+
   // An empty object of a new pod with this id: paths only.
   std::shared_ptr<Pod> NewPod(const PodId& id) const;
 

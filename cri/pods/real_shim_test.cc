@@ -23,6 +23,9 @@ class FakeBackendShims final : public ShimManager {
                                                 Deadline deadline) override {
     return real_->Reconnect(pod, paths, std::move(events), deadline);
   }
+  Status KeepTemplates(const ShimPaths& paths, const HostPath& root) override {
+    return real_->KeepTemplates(paths, root);
+  }
 
  private:
   std::unique_ptr<ShimManager> real_;

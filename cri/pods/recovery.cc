@@ -208,6 +208,7 @@ Status Pods::Recover(Deadline deadline) {
   if (auto swept = SweepData(*this); !swept) Report(*this, "data", swept);
   if (auto swept = SweepNetworkAndLeases(*this, call); !swept)
     Report(*this, "networks and leases", swept);
+  KeepTemplates();
   StartJanitor();
   return {};
 }

@@ -71,6 +71,7 @@ Result<std::vector<std::string>> AttachNetwork(Pods& pods, const Pod& pod,
 
 Status SpawnShim(Pods& pods, const std::shared_ptr<Pod>& pod, const HandlerConfig& handler,
                  const spec::SandboxSpec& sandbox, const CallContext& call) {
+  if (handler.hull == HandlerConfig::Hull::kVm) pods.KeepTemplates();
   auto shim = pods.shims().Spawn(pod->id, pod->paths, BackendOf(handler), sandbox.cgroup_path(),
                                  EventsOf(pods, pod), call.deadline);
   if (!shim) return tl::unexpected(std::move(shim).error().While("start the shim"));

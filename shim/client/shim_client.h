@@ -11,17 +11,9 @@
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
 #include "sandbox/base/unique_fd.h"
+#include "shim/client/shim_paths.h"
 
 namespace catamaran {
-
-// The files of one shim in the run directory. The daemon makes the folder (0700); they are all
-// that a later daemon needs to find the shim again.
-struct ShimPaths {
-  HostPath folder;                                            // <run>/pods/<pod id>
-  HostPath socket() const { return folder / "shim.sock"; }    // 0600, peer credentials checked
-  HostPath lock() const { return folder / "shim.lock"; }      // flock'ed for as long as the shim lives
-  HostPath journal() const { return folder / "journal"; }     // exits, written before they are reported
-};
 
 // The daemon's end of one pod's shim: the verbs of SandboxBackend as blocking calls with a
 // deadline, plus what only a shim has (logs, exit journal). Thread-safe. Destroying it leaves the
@@ -56,8 +48,7 @@ class ShimClient {
                                          Deadline deadline) = 0;
   virtual Status CloseStdin(const pod::CloseStdinRequest& request, Deadline deadline) = 0;
   virtual Status ResizeTerminal(const pod::ResizeTerminalRequest& request, Deadline deadline) = 0;
-  virtual Status UpdateResources(const pod::UpdateResourcesRequest& request,
-                                 Deadline deadline) = 0;
+  virtual Status UpdateResources(const pod::UpdateResourcesRequest& request, Deadline deadline) = 0;
   virtual Result<spec::SandboxStats> Stats(Deadline deadline) = 0;
   // What is: also the exits that happened while no daemon was connected.
   virtual Result<pod::ListResponse> List(Deadline deadline) = 0;
@@ -90,6 +81,11 @@ class ShimManager {
   virtual Result<std::shared_ptr<ShimClient>> Reconnect(const PodId& pod, const ShimPaths& paths,
                                                         ShimClient::Events events,
                                                         Deadline deadline) = 0;
+
+  // Makes sure that the process which keeps VM templates for the shims lives (see ShimPaths for its
+  // files; its socket is a machine's template_socket), and keeps it alive for as long as this
+  // exists. Cheap where it does. A VM starts without it too, only slower.
+  virtual Status KeepTemplates(const ShimPaths& paths, const HostPath& root) = 0;
 
   // What a shim that is gone wrote down: the exits it saw. Empty where there is no journal.
   static Result<std::vector<pod::ProcessExited>> ReadJournal(const ShimPaths& paths);

@@ -13,6 +13,7 @@
 #include "shim/client/shim_client_impl.h"
 #include "shim/client/shim_lock.h"
 #include "shim/client/shim_spawn.h"
+#include "shim/client/template_keeper_link.h"
 
 namespace catamaran {
 namespace {
@@ -38,7 +39,7 @@ std::string_view NameOf(ShimManager::Backend backend) {
 class ShimManagerImpl final : public ShimManager {
  public:
   ShimManagerImpl(UniqueFd program, std::shared_ptr<Watcher> watcher)
-      : program_(std::move(program)), watcher_(std::move(watcher)) {}
+      : program_(std::move(program)), watcher_(std::move(watcher)), keeper_(program_, *watcher_) {}
 
   Result<std::shared_ptr<ShimClient>> Spawn(const PodId& pod, const ShimPaths& paths,
                                             Backend backend, const std::string& cgroup_path,
@@ -46,10 +47,14 @@ class ShimManagerImpl final : public ShimManager {
   Result<std::shared_ptr<ShimClient>> Reconnect(const PodId& pod, const ShimPaths& paths,
                                                 ShimClient::Events events,
                                                 Deadline deadline) override;
+  Status KeepTemplates(const ShimPaths& paths, const HostPath& root) override {
+    return keeper_.Ensure(paths, root);
+  }
 
  private:
   const UniqueFd program_;
   const std::shared_ptr<Watcher> watcher_;
+  TemplateKeeperLink keeper_;
 };
 
 // Why a shim never answered, in its own words where it left any.

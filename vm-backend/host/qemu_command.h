@@ -19,8 +19,7 @@ enum QemuDescriptor : int {
   kQemuVolumes = 6,
   kQemuTap = 7,
   kQemuMemory = 8,  // guest RAM, with a template
-  kQemuState = 9,   // device state: written by a template's maker, read by its clones
-  kQemuDescriptorsEnd = 10,
+  kQemuDescriptorsEnd = 9,
 };
 
 // A machine to start, everything resolved. What makes two machines' device trees equal is here and

@@ -18,6 +18,8 @@ constexpr char kTap[] = "tap0";
 constexpr char kWritableSerial[] = "writable";
 constexpr char kDefaultQemu[] = "/usr/bin/qemu-system-x86_64";
 constexpr uint32_t kMostCpus = 64;
+// Longer than loading a template from a disk takes; a boot takes longer still.
+constexpr auto kTemplatePatience = std::chrono::seconds(10);
 
 Status CheckReadable(const std::string& field, const std::string& path) {
   if (path.empty())
@@ -143,11 +145,33 @@ void QemuLaunch::Begin() {
   disk_ = std::move(*disk);
 }
 
-Result<QemuStart> QemuLaunch::PlanStart() {
-  if (!disk_made_) return tl::unexpected<Error>(disk_made_.error());
+void QemuLaunch::Prepared() {
+  if (--tasks_left_ > 0) return;
+  if (!disk_made_) return Finish(tl::unexpected<Error>(disk_made_.error()));
+  auto machine = ResolveMachine(sandbox_, findings_);
+  if (!machine) return Finish(tl::unexpected<Error>(std::move(machine).error()));
+  machine_ = std::move(*machine);
+  auto tap = MakePodTap(sandbox_);
+  if (!tap) return Finish(tl::unexpected<Error>(std::move(tap).error()));
+  tap_ = std::move(*tap);
+  AskForTemplate();
+}
+
+void QemuLaunch::AskForTemplate() {
+  const spec::MachineSpec& spec = sandbox_.machine();
+  if (!spec.use_template()) return Boot("switched off");
+  if (spec.template_socket().empty()) return Boot("no template keeper");
+  question_ =
+      TemplateQuestion::Ask(loop_, spec.template_socket(), TemplateRequestFor(machine_),
+                            kTemplatePatience, [self = shared_from_this()](Result<Template> found) {
+                              if (found) return self->Clone(*found);
+                              self->Boot(found.error().message);
+                            });
+}
+
+QemuStart QemuLaunch::PlanStart() const {
   QemuStart start;
-  ASSIGN_OR_RETURN(start.machine, ResolveMachine(sandbox_, findings_));
-  ASSIGN_OR_RETURN(tap_, MakePodTap(sandbox_));
+  start.machine = machine_;
   start.tap = tap_.get();
   start.machine.network = tap_.valid();
   if (tap_.valid()) start.machine.mac = sandbox_.interfaces(0).mac();
@@ -155,24 +179,58 @@ Result<QemuStart> QemuLaunch::PlanStart() {
   return start;
 }
 
-void QemuLaunch::Prepared() {
-  if (--tasks_left_ > 0) return;
-  auto start = PlanStart();
-  auto vm = start ? QemuVm::Start(loop_, *start)
-                  : Result<std::unique_ptr<QemuVm>>(tl::unexpected<Error>(start.error()));
-  if (!vm) {
-    unlink(WritableDisk().c_str());
-    return Finish(tl::unexpected<Error>(std::move(vm).error()));
-  }
-  vm_ = std::move(*vm);
-  tap_.Reset();  // QEMU has it
-  vm_->SetDetail("start", "booted");
+Status QemuLaunch::Run(const QemuStart& start) {
+  ASSIGN_OR_RETURN(vm_, QemuVm::Start(loop_, start));
   vm_->SetDetail("prepared_ms", Milliseconds(began_));
-  Booted();
+  return {};
 }
 
-void QemuLaunch::Booted() {
+// Whatever goes wrong with a clone, the pod gets a machine that boots.
+void QemuLaunch::Clone(const Template& found) {
   auto self = shared_from_this();
+  // A position of its own in the file: all clones read the same one.
+  auto state = OpenFile(fmt::format("/proc/self/fd/{}", found.state.get()), O_RDONLY);
+  if (!state) return Boot(state.error().message);
+  QemuStart start = PlanStart();
+  start.machine.boot = QemuMachine::Boot::kIncoming;
+  start.machine.memory = QemuMachine::Memory::kTemplateClone;
+  start.memory = found.memory.get();
+  if (auto running = Run(start); !running) return Boot(running.error().message);
+  const auto fall_back = [self](const std::string& why) {
+    // From the loop: the caller is a callback of what goes.
+    self->loop_.Post([self, why] {
+      if (self->restoring_ == nullptr) return;
+      self->restoring_.reset();
+      self->vm_.reset();
+      self->Boot("the clone failed: " + why);
+    });
+  };
+  vm_->OnExit(fall_back);
+  restoring_ =
+      QemuStateTransfer::Begin(loop_, *vm_, "migrate-incoming", state->get(), [=](Status restored) {
+        if (!restored) return fall_back(restored.error().message);
+        self->loop_.Post([self] { self->restoring_.reset(); });
+        self->vm_->OnExit({});
+        self->vm_->SetDetail("start", "restored");
+        self->vm_->SetDetail("restored_ms", Milliseconds(self->began_));
+        self->AttachWritableDisk();
+      });
+}
+
+void QemuLaunch::Boot(const std::string& why) {
+  const QemuStart start = PlanStart();
+  if (auto running = Run(start); !running) {
+    unlink(WritableDisk().c_str());
+    return Finish(tl::unexpected<Error>(std::move(running).error()));
+  }
+  vm_->SetDetail("start", "booted");
+  vm_->SetDetail("template", why);
+  AttachWritableDisk();
+}
+
+void QemuLaunch::AttachWritableDisk() {
+  auto self = shared_from_this();
+  tap_.Reset();  // QEMU has it
   if (sandbox_.machine().writable_disk().empty()) return Finish(std::move(vm_));
   vm_->AttachWritable(WritableDisk(), kWritableSerial, [self](Status attached) {
     self->vm_->SetDetail("vmm_answered_ms", Milliseconds(self->began_));
@@ -193,6 +251,7 @@ void QemuLaunch::Finish(Result<std::unique_ptr<VirtualMachine>> result) {
   loop_.Post([self = shared_from_this()] {
     self->probe_.reset();
     self->disk_.reset();
+    self->question_.reset();
   });
   if (auto done = std::move(done_)) done(std::move(result));
 }

@@ -6,7 +6,9 @@
 
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
+#include "vm-backend/host/qemu_template.h"
 #include "vm-backend/host/qemu_vm.h"
+#include "vm-backend/templates/template_client.h"
 
 namespace catamaran {
 
@@ -27,7 +29,8 @@ Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostF
 // keeps the addresses that the guest gets: the pod's own stack never sees a frame again.
 Result<UniqueFd> MakePodTap(const spec::SandboxSpec& sandbox);
 
-// One launch under way: a pod's disk and the host's probe in two children, then QEMU.
+// One launch under way: a pod's disk and the host's probe in two children, then QEMU, as a clone of
+// a template where there is one.
 class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
  public:
   using Outcome = Completion<std::unique_ptr<VirtualMachine>>;
@@ -37,8 +40,12 @@ class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
 
  private:
   void Prepared();
-  Result<QemuStart> PlanStart();
-  void Booted();
+  void AskForTemplate();
+  void Clone(const Template& found);
+  void Boot(const std::string& why);
+  QemuStart PlanStart() const;
+  Status Run(const QemuStart& start);
+  void AttachWritableDisk();
   void Finish(Result<std::unique_ptr<VirtualMachine>> result);
   HostPath WritableDisk() const;
 
@@ -51,7 +58,10 @@ class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
   HostFindings findings_;
   Status disk_made_;
   int tasks_left_ = 2;
+  QemuMachine machine_;
   UniqueFd tap_;
+  std::unique_ptr<TemplateQuestion> question_;
+  std::unique_ptr<QemuStateTransfer> restoring_;
   std::unique_ptr<QemuVm> vm_;
 };
 

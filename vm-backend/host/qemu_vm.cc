@@ -52,7 +52,6 @@ Result<std::unique_ptr<QemuVm>> QemuVm::Start(EventLoop& loop, const QemuStart& 
                          {kQemuVolumes, volumes.qemus.get()}};
   if (start.tap >= 0) command.descriptors.push_back({kQemuTap, start.tap});
   if (start.memory >= 0) command.descriptors.push_back({kQemuMemory, start.memory});
-  if (start.state >= 0) command.descriptors.push_back({kQemuState, start.state});
   ASSIGN_OR_RETURN(vm->console_, ConsoleLog::Create(loop, std::move(console.ours)));
   ASSIGN_OR_RETURN(vm->process_, VmmProcess::Start(loop, command, [raw = vm.get()](ProcessEnd end) {
                      raw->Ended(end);

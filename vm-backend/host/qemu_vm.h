@@ -19,7 +19,6 @@ struct QemuStart {
   QemuMachine machine;
   int tap = -1;
   int memory = -1;  // guest RAM, with a template
-  int state = -1;   // device state, read or written
   HostPath folder;  // for disk descriptors; on a tmpfs, since they are written on the loop
 };
 

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "sandbox/base/files.h"
@@ -67,6 +68,33 @@ void QmpClient::Settle(uint64_t id, Result<nlohmann::json> result) {
   if (!result)
     result = tl::unexpected<Error>(std::move(result).error().While("qmp " + pending.command));
   pending.answer(std::move(result));
+}
+
+Status QmpClient::PassDescriptor(const std::string& name, int fd) {
+  if (!output_.empty()) return Fail(ErrorCode::kUnavailable, "the monitor of QEMU is busy");
+  // The answer is not waited for: a command that misses the descriptor fails itself.
+  const uint64_t id = next_id_++;
+  pending_[id] = Pending{"getfd", [](Result<nlohmann::json>) {}, {}};
+  const nlohmann::json command = {
+      {"execute", "getfd"}, {"id", id}, {"arguments", {{"fdname", name}}}};
+  const std::string text = command.dump() + "\n";
+  iovec data{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof fd);
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  const ssize_t count = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
+  if (count < 0) return FailWithErrno("pass a descriptor to QEMU");
+  // The descriptor went with the first byte.
+  Send(text.substr(static_cast<size_t>(count)));
+  return {};
 }
 
 void QmpClient::Send(std::string text) {

@@ -30,6 +30,9 @@ class QmpClient {
   // within Execute.
   void Execute(const std::string& command, const nlohmann::json& arguments, Answer answer,
                std::chrono::milliseconds patience = std::chrono::seconds(60));
+  // Hands QEMU a descriptor (its own copy) under a name for commands that take one, "fd:NAME". The
+  // commands sent before must have left this process: kUnavailable else.
+  Status PassDescriptor(const std::string& name, int fd);
   void OnEvent(EventHandler handler);
 
  private:

@@ -17,6 +17,7 @@ struct TemplateKeeper::Entry {
   vm::TemplateRequest request;
   Template files;
   std::string reason;  // of a failure
+  std::chrono::steady_clock::time_point failed_at;
   uint64_t last_use = 0;
   std::vector<uint64_t> waiting;  // connections
   UniqueFd child;                 // pidfd
@@ -48,7 +49,20 @@ Status TemplateKeeper::Serve(UniqueFd listener) {
   listener_ = std::move(listener);
   ASSIGN_OR_RETURN(listener_watch_,
                    loop_.WatchFd(listener_.get(), EPOLLIN, [this](uint32_t) { OnConnection(); }));
+  return StartLingering();
+}
+
+Status TemplateKeeper::StartLingering() {
+  if (!options_.on_unused) return {};
+  ASSIGN_OR_RETURN(linger_timer_,
+                   loop_.RunAfter(options_.linger, [this] { options_.on_unused(); }));
   return {};
+}
+
+void TemplateKeeper::Disconnect(uint64_t connection) {
+  connections_.erase(connection);
+  // Without a timer the keeper stays: the safe side.
+  if (connections_.empty()) (void)StartLingering();
 }
 
 void TemplateKeeper::OnConnection() {
@@ -66,6 +80,7 @@ void TemplateKeeper::OnConnection() {
   if (!watch) return;
   connection->watch = std::move(watch).value();
   connections_[id] = std::move(connection);
+  linger_timer_.Cancel();
 }
 
 void TemplateKeeper::OnRequest(uint64_t connection) {
@@ -75,14 +90,16 @@ void TemplateKeeper::OnRequest(uint64_t connection) {
   if (request)
     Ask(*request, connection);
   else if (request.error().system_errno != EAGAIN)
-    connections_.erase(found);
+    Disconnect(connection);
 }
 
 void TemplateKeeper::Ask(const vm::TemplateRequest& request, uint64_t connection) {
   const std::string key = TemplateKey(request);
   auto& slot = entries_[key];
   // One that could not be made is tried again: what was in its way may be gone.
-  if (slot == nullptr || slot->state == Entry::State::kFailed) {
+  const bool again = slot != nullptr && slot->state == Entry::State::kFailed &&
+                     std::chrono::steady_clock::now() - slot->failed_at >= options_.try_again;
+  if (slot == nullptr || again) {
     slot = std::make_unique<Entry>();
     slot->request = request;
     if (const auto sizes = FindTemplate(options_.root, key))
@@ -166,6 +183,7 @@ void TemplateKeeper::GiveUp(const std::string& key, const std::string& reason) {
   Entry& entry = *entries_.at(key);
   entry.state = Entry::State::kFailed;
   entry.reason = reason;
+  entry.failed_at = std::chrono::steady_clock::now();
   entry.files = Template();
   AnswerWaiters(entry);
 }
@@ -185,7 +203,7 @@ void TemplateKeeper::Answer(uint64_t connection, const Entry* found, const std::
   reply.set_reason(reason);
   const auto sent =
       SendTemplateReply(peer->second->socket.get(), reply, found ? &found->files : nullptr);
-  if (!sent) connections_.erase(peer);
+  if (!sent) Disconnect(connection);
 }
 
 // Running clones keep their memory whatever is dropped here; it is loaded again when asked for.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -40,6 +41,13 @@ class TemplateKeeper {
     HostPath root;  // <root directory>/templates
     size_t kept_in_memory = 4;
     size_t kept_on_disk = 8;
+    // A template that could not be made is tried again after this, when asked for: each try costs
+    // a boot.
+    std::chrono::milliseconds try_again = std::chrono::minutes(5);
+    // Called once nobody has been connected for `linger` (the daemon stays connected for as long
+    // as it lives). May be empty.
+    UniqueFunction<void()> on_unused;
+    std::chrono::milliseconds linger = std::chrono::seconds(10);
   };
   TemplateKeeper(EventLoop& loop, TemplateMaker& maker, Options options);
   ~TemplateKeeper();
@@ -64,18 +72,21 @@ class TemplateKeeper {
   void AnswerWaiters(Entry& entry);
   void Answer(uint64_t connection, const Entry* found, const std::string& reason);
   void DropUnused();
+  void Disconnect(uint64_t connection);
+  Status StartLingering();
   // Runs `work` in a child and `done` with its outcome here.
   void RunInChild(Entry& entry, UniqueFunction<Status()> work, UniqueFunction<void(Status)> done);
 
   EventLoop& loop_;
   TemplateMaker& maker_;
-  const Options options_;
+  Options options_;
   UniqueFd listener_;
   EventLoop::Watch listener_watch_;
   uint64_t next_connection_ = 1;
   std::map<uint64_t, std::unique_ptr<Connection>> connections_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;
-  uint64_t clock_ = 0;  // counts uses
+  EventLoop::Watch linger_timer_;  // runs while nobody is connected
+  uint64_t clock_ = 0;             // counts uses
 };
 
 }  // namespace catamaran

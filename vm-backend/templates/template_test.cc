@@ -154,7 +154,10 @@ class Keeper : public TemplateFiles {
     ASSERT_EQ(listen(listener.get(), 8), 0);
     TemplateKeeper::Options options;
     options.root = folder_ / "templates";
-    keeper_ = std::make_unique<TemplateKeeper>(*loop_, maker_, options);
+    options.on_unused = [this] { unused_ = true; };
+    options.try_again = try_again_;
+    options.linger = std::chrono::milliseconds(50);
+    keeper_ = std::make_unique<TemplateKeeper>(*loop_, maker_, std::move(options));
     ASSERT_TRUE(keeper_->Serve(std::move(listener)));
   }
 
@@ -190,7 +193,23 @@ class Keeper : public TemplateFiles {
   FakeMaker maker_;
   std::unique_ptr<TemplateKeeper> keeper_;
   vm::TemplateRequest request_;
+  bool unused_ = false;
+  std::chrono::milliseconds try_again_{0};
 };
+
+TEST_F(Keeper, SaysWhenNobodyIsConnectedAnyMore) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, Socket().c_str());
+  UniqueFd daemon(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(connect(daemon.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(loop_->RunOnce(std::chrono::milliseconds(50)));
+  EXPECT_FALSE(unused_);
+  daemon.Reset();
+  for (int i = 0; i < 600 && !unused_; ++i)
+    ASSERT_TRUE(loop_->RunOnce(std::chrono::milliseconds(100)));
+  EXPECT_TRUE(unused_);
+}
 
 TEST_F(Keeper, MakesWhatIsMissingOnceAndSharesOneSealedMemory) {
   EXPECT_NE(Refusal().find("being made"), std::string::npos);
@@ -233,6 +252,15 @@ TEST_F(Keeper, SaysWhyOneCouldNotBeMadeAndTriesAgain) {
   maker_.fails = false;
   MakeOne();
   EXPECT_EQ(maker_.made, 2);
+}
+
+TEST_F(Keeper, DoesNotTryAgainAtOnce) {
+  try_again_ = std::chrono::hours(1);
+  StartKeeper();
+  maker_.fails = true;
+  EXPECT_NE(Refusal().find("does not boot"), std::string::npos);
+  EXPECT_NE(Refusal().find("does not boot"), std::string::npos);
+  EXPECT_EQ(maker_.made, 1);
 }
 
 TEST_F(Keeper, AbsentItIsACleanError) {

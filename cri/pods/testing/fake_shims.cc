@@ -261,6 +261,8 @@ class FakeShimManager final : public ShimManager {
     return client;
   }
 
+  Status KeepTemplates(const ShimPaths&, const HostPath&) override { return {}; }
+
  private:
   FakeWorld& world_;
 };
