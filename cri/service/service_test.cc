@@ -1,0 +1,206 @@
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cri/service/absent_network.h"
+#include "cri/service/directory_lock.h"
+#include "cri/service/log.h"
+#include "cri/service/readiness.h"
+#include "cri/service/runtime_calls.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+// A store that holds what a test puts in, for the calls' own work: shape and validation.
+class ListedImages final : public ImageStore {
+ public:
+  std::vector<Image> images;
+  std::vector<std::string> removed;
+
+  Result<std::vector<Image>> Load(const HostPath&, const LoadOptions&) override { return images; }
+  Result<std::vector<Image>> List() override { return images; }
+  Result<std::optional<Image>> Find(const std::string& reference) override {
+    if (reference == "UPPER") return Fail(ErrorCode::kInvalidArgument, "no reference");
+    for (const Image& image : images) {
+      if (image.id == reference) return image;
+    }
+    return std::nullopt;
+  }
+  Status Remove(const std::string& reference) override {
+    removed.push_back(reference);
+    return {};
+  }
+  Result<spec::RootfsSpec> Lease(const std::string&, const std::string&, RootfsKind) override {
+    return spec::RootfsSpec();
+  }
+  Status DropLease(const std::string&) override { return {}; }
+  Status DropLeasesExcept(const std::vector<std::string>&) override { return {}; }
+  Result<Usage> DiskUsage() override { return Usage{HostPath("/var/images"), 42, 7}; }
+};
+
+Config DefaultConfig() { return *ParseConfig("", "test", {HostPath("/opt/bin")}); }
+
+class TestFolder {
+ public:
+  TestFolder() : path_(testing::TempDir() + "/service-" + std::to_string(getpid())) {
+    std::filesystem::create_directories(path_);
+  }
+  ~TestFolder() { std::filesystem::remove_all(path_); }
+  HostPath path() const { return HostPath(path_); }
+
+ private:
+  std::string path_;
+};
+
+TEST(VersionCall, SaysWhatTheKubeletInsistsOn) {
+  auto version = GetVersion({}, {});
+  ASSERT_TRUE(version);
+  EXPECT_EQ(version->version(), "0.1.0");
+  EXPECT_EQ(version->runtime_name(), "catamaran");
+  EXPECT_EQ(version->runtime_api_version(), "v1");
+  EXPECT_FALSE(version->runtime_version().empty());
+}
+
+TEST(StatusCall, NamesEveryHandlerAndTheDefaultByTheEmptyName) {
+  auto status = GetStatus({}, {}, DefaultConfig(), AbsentNetwork("Reason", "why"));
+  ASSERT_TRUE(status);
+  std::vector<std::string> names;
+  for (const auto& handler : status->runtime_handlers()) names.push_back(handler.name());
+  EXPECT_EQ(names, (std::vector<std::string>{"", "ns", "vm"}));
+  EXPECT_TRUE(status->runtime_handlers(1).features().user_namespaces());
+  EXPECT_FALSE(status->runtime_handlers(2).features().user_namespaces());
+  EXPECT_TRUE(status->info().empty());
+}
+
+TEST(StatusCall, PassesTheNetworksReasonOn) {
+  auto status = GetStatus({}, {}, DefaultConfig(), AbsentNetwork("NetworkPluginNotReady", "why"));
+  ASSERT_TRUE(status);
+  ASSERT_EQ(status->status().conditions_size(), 2);
+  EXPECT_TRUE(status->status().conditions(0).status());
+  EXPECT_FALSE(status->status().conditions(1).status());
+  EXPECT_EQ(status->status().conditions(1).reason(), "NetworkPluginNotReady");
+}
+
+TEST(StatusCall, IsJsonWhenVerbose) {
+  v1::StatusRequest request;
+  request.set_verbose(true);
+  auto status = GetStatus(request, {}, DefaultConfig(), AbsentNetwork("", ""));
+  ASSERT_TRUE(status);
+  const auto details = nlohmann::json::parse(status->info().at("info"));
+  EXPECT_EQ(details["defaultHandler"], "ns");
+  EXPECT_EQ(details["handlers"].size(), 2u);
+}
+
+TEST(RuntimeConfigCall, NamesTheCgroupDriverThatIsNotTheEnumsDefault) {
+  EXPECT_EQ(GetRuntimeConfig({}, {})->linux().cgroup_driver(), v1::CGROUPFS);
+}
+
+TEST(ImageCalls, SplitTheUserAsTheKubeletReadsIt) {
+  ListedImages store;
+  for (const char* user : {"1000:50", "www-data:staff", ""}) {
+    Image image;
+    image.id = user;
+    image.config.user = user;
+    store.images.push_back(image);
+  }
+  auto list = ListImages({}, {}, store);
+  ASSERT_TRUE(list);
+  ASSERT_EQ(list->images_size(), 3);
+  EXPECT_EQ(list->images(0).uid().value(), 1000);
+  EXPECT_EQ(list->images(0).username(), "");
+  EXPECT_FALSE(list->images(1).has_uid());
+  EXPECT_EQ(list->images(1).username(), "www-data");
+  EXPECT_FALSE(list->images(2).has_uid());
+  EXPECT_GT(list->images(2).size(), 0u);
+}
+
+TEST(ImageCalls, FilterTheList) {
+  ListedImages store;
+  store.images.resize(2);
+  store.images[0].id = "a";
+  store.images[1].id = "b";
+  v1::ListImagesRequest request;
+  request.mutable_filter()->mutable_image()->set_image("b");
+  EXPECT_EQ(ListImages(request, {}, store)->images_size(), 1);
+  request.mutable_filter()->mutable_image()->set_image("c");
+  EXPECT_EQ(ListImages(request, {}, store)->images_size(), 0);
+}
+
+TEST(ImageCalls, AnswerNothingForAnImageThatIsNotThere) {
+  ListedImages store;
+  v1::ImageStatusRequest request;
+  request.mutable_image()->set_image("absent");
+  auto status = ImageStatus(request, {}, store);
+  ASSERT_TRUE(status);
+  EXPECT_FALSE(status->has_image());
+}
+
+TEST(ImageCalls, RefuseARequestWithoutAnImage) {
+  ListedImages store;
+  for (const auto& error :
+       {ImageStatus({}, {}, store).error(), RemoveImage({}, {}, store).error()}) {
+    EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(error.message.find("image.image: ''"), std::string::npos) << error.message;
+  }
+  EXPECT_TRUE(store.removed.empty());
+}
+
+TEST(ImageCalls, ReportUsageOnAFolderThatCanBeLookedAt) {
+  ListedImages store;
+  auto usage = ImageFsInfo({}, {}, store);
+  ASSERT_TRUE(usage);
+  ASSERT_EQ(usage->image_filesystems_size(), 1);
+  EXPECT_EQ(usage->image_filesystems(0).fs_id().mountpoint(), "/var/images");
+  EXPECT_EQ(usage->image_filesystems(0).used_bytes().value(), 42u);
+  EXPECT_GT(usage->image_filesystems(0).timestamp(), 0);
+}
+
+TEST(DirectoryLock, IsHeldByOneAndNamesIt) {
+  TestFolder folder;
+  {
+    auto first = DirectoryLock::Take(folder.path(), "unix:///x", Deadline::After({}));
+    ASSERT_TRUE(first) << first.error().message;
+    // Does not wait for a daemon, however patient.
+    auto second = DirectoryLock::Take(folder.path(), "me", Deadline::Never());
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, ErrorCode::kFailedPrecondition);
+    EXPECT_NE(second.error().message.find("unix:///x"), std::string::npos);
+  }
+  EXPECT_TRUE(DirectoryLock::Take(folder.path(), "me", Deadline::After({})));
+  EXPECT_EQ(DirectoryLock::Holder(folder.path()), "me");
+}
+
+TEST(Readiness, TellsTheServiceManager) {
+  TestFolder folder;
+  const std::string path = (folder.path() / "notify").string();
+  UniqueFd receiver(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(bind(receiver.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  ASSERT_TRUE(NotifyServiceManager("READY=1"));
+  unsetenv("NOTIFY_SOCKET");
+  char text[64] = {};
+  EXPECT_EQ(recv(receiver.get(), text, sizeof(text), 0), 7);
+  EXPECT_STREQ(text, "READY=1");
+}
+
+TEST(Readiness, TellsADescriptorAndClosesIt) {
+  auto pipe = MakePipe();
+  ASSERT_TRUE(pipe);
+  ASSERT_TRUE(NotifyReadyFd(pipe->write_end.Release()));
+  EXPECT_EQ(ReadAll(pipe->read_end.get(), 100), "READY=1\n");
+}
+
+TEST(LogFields, StayOnOneLineWhateverTheyHold) {
+  EXPECT_EQ(FormatLogField("pod", "abc"), "pod=abc");
+  EXPECT_EQ(FormatLogField("error", "a \"b\"\nc\x01"), "error=\"a \\\"b\\\"\\nc\\x01\"");
+}
+
+}  // namespace
+}  // namespace catamaran
