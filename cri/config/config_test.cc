@@ -114,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongFile{"NotYaml", "root: [\n", "c.yaml:2: not YAML"},
         WrongFile{"NotAMapping", "- root\n", "must be a mapping"},
         WrongFile{"TwoDocuments", "root: /r\n---\nrun: /n\n", "second document"},
+        WrongFile{"TextThatTheParserDoesNotPass", "---\na: 1\n---\n,b: 2\n", "second document"},
         WrongFile{"RelativeRoot", "root: var\n",
                   "c.yaml:1: root: 'var' is wrong: must be an absolute path"},
         WrongFile{"DotsInRun", "run: /a/../b\n", "run: '/a/../b' is wrong"},

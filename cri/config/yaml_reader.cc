@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <set>
+#include <sstream>
 
 namespace catamaran {
 namespace {
@@ -26,6 +28,35 @@ std::string Quoted(const YAML::Node& node) {
   }
 }
 
+// Counts documents; what is in them does not matter.
+class DocumentCounter final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { line = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  int line = 1;  // of the document begun last
+};
+
+// The line where a second document begins; 0 where there is none. YAML::LoadAll would never return
+// for some malformed texts: its parser stays where it is (", a").
+int LineOfSecondDocument(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentCounter counter;
+  if (!parser.HandleNextDocument(counter)) return 0;
+  return parser.HandleNextDocument(counter) ? counter.line : 0;
+}
+
 bool ParseUnsigned(std::string_view text, uint64_t* out) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
   return error == std::errc() && end == text.data() + text.size();
@@ -36,13 +67,13 @@ bool ParseUnsigned(std::string_view text, uint64_t* out) {
 Status YamlValue::ReadDocument(std::string_view text, const std::string& file_name,
                                const std::vector<Key>& keys) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
+    const std::string copy(text);
+    if (const int line = LineOfSecondDocument(copy); line != 0) {
       return Fail(ErrorCode::kInvalidArgument, "{}:{}: a second document: there must be one",
-                  file_name, documents[1].Mark().line + 1);
+                  file_name, line);
     }
-    if (documents.empty()) return {};
-    return YamlValue(documents[0], "", &file_name, documents[0].Mark().line + 1).ReadMapping(keys);
+    const YAML::Node document = YAML::Load(copy);
+    return YamlValue(document, "", &file_name, document.Mark().line + 1).ReadMapping(keys);
   } catch (const YAML::Exception& error) {
     return Fail(ErrorCode::kInvalidArgument, "{}:{}: not YAML: {}", file_name, error.mark.line + 1,
                 error.msg);
