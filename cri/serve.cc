@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "cri/images/image_store.h"
+#include "cri/network/pod_network.h"
 #include "cri/pods/pods.h"
 #include "cri/service/absent_network.h"
 #include "cri/service/directory_lock.h"
@@ -12,13 +14,14 @@
 #include "cri/service/readiness.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
+#include "shim/client/shim_client.h"
 
 namespace catamaran {
 namespace {
 
 // `catamaran image load` may be at work on the root folder.
 constexpr auto kLockPatience = std::chrono::seconds(60);
-// Pods of an earlier daemon that take longer are waited for in the background.
+// What a daemon's predecessor left is adopted or ended in this time; the rest in the background.
 constexpr auto kRecoveryPatience = std::chrono::seconds(60);
 // Calls in flight get this long when the daemon is told to end.
 constexpr auto kShutdownPatience = std::chrono::seconds(5);
@@ -49,7 +52,33 @@ Result<std::unique_ptr<PodNetwork>> MakeNetwork(const Config& config) {
     return MakeBuiltinNetwork(
         {config.root, config.run, config.builtin_cidr_v4, config.builtin_cidr_v6});
   }
-  return std::make_unique<AbsentNetwork>("NetworkPluginNotReady", "no CNI configuration is loaded");
+  return std::make_unique<AbsentNetwork>(
+      "NetworkPluginNotReady",
+      "this build runs no CNI plugins: configure network: builtin, or use the host's network");
+}
+
+// The daemon's parts, each of which stands on those before it.
+struct Daemon {
+  std::unique_ptr<ImageStore> images;
+  std::unique_ptr<PodNetwork> network;
+  std::unique_ptr<PodCgroups> cgroups;
+  std::unique_ptr<Pods> pods;
+};
+
+Result<Daemon> MakeDaemon(const Config& config) {
+  Daemon daemon;
+  ASSIGN_OR_RETURN(daemon.images, ImageStore::Open(config.root / "images"));
+  ASSIGN_OR_RETURN(daemon.network, MakeNetwork(config));
+  ASSIGN_OR_RETURN(daemon.cgroups, OpenPodCgroups());
+  ASSIGN_OR_RETURN(auto shims, ShimManager::Create({config.shim.string()}));
+  ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
+  PodsParts parts{std::move(shims), *daemon.images, *daemon.network, *daemon.cgroups,
+                  [](const std::string& text) {
+                    Log(LogLevel::kWarn, "notice", {{"what", text}});
+                  }};
+  daemon.pods = std::make_unique<Pods>(config, std::move(parts), std::move(boot_id));
+  RETURN_IF_ERROR(daemon.pods->Recover(Deadline::After(kRecoveryPatience)));
+  return daemon;
 }
 
 }  // namespace
@@ -65,17 +94,9 @@ Status Serve(const Config& config, int ready_fd) {
   ASSIGN_OR_RETURN(const DirectoryLock root_lock,
                    DirectoryLock::Take(config.root, config.listen, Deadline::After(kLockPatience)));
   ASSIGN_OR_RETURN(const HostPath socket, SocketPathOf(config.listen));
-  ASSIGN_OR_RETURN(const auto images, ImageStore::Open(config.root / "images"));
-  ASSIGN_OR_RETURN(const auto network, MakeNetwork(config));
-  ASSIGN_OR_RETURN(auto shims, ShimManager::Create({config.shim.string()}));
-  ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
-  ASSIGN_OR_RETURN(const auto cgroups, OpenPodCgroups());
-  Pods pods(config,
-            {std::move(shims), *images, *network, *cgroups,
-             [](const std::string& text) { Log(LogLevel::kWarn, text, {}); }},
-            std::move(boot_id));
-  RETURN_IF_ERROR(pods.Recover(Deadline::After(kRecoveryPatience)));
-  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *images, *network, pods}));
+  ASSIGN_OR_RETURN(const Daemon daemon, MakeDaemon(config));
+  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *daemon.images,
+                                                                 *daemon.network, *daemon.pods}));
   Log(LogLevel::kInfo, "serving",
       {{"listen", config.listen},
        {"root", config.root.string()},
