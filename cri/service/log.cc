@@ -33,6 +33,9 @@ spdlog::level::level_enum LevelOf(LogLevel level) {
   return spdlog::level::err;
 }
 
+// Enough for every message of ours; a stranger's id or path may be longer.
+constexpr size_t kLongestValue = 1024;
+
 bool IsPlain(char c) { return c > ' ' && c != '"' && c != '=' && c != '\\' && c != 0x7f; }
 
 }  // namespace
@@ -41,8 +44,10 @@ void SetLogLevel(std::string_view level) {
   Logger().set_level(spdlog::level::from_str(std::string(level)));
 }
 
-std::string FormatLogField(std::string_view key, std::string_view value) {
-  if (!value.empty() && std::all_of(value.begin(), value.end(), IsPlain)) {
+std::string FormatLogField(std::string_view key, std::string_view whole) {
+  const std::string_view value = whole.substr(0, kLongestValue);
+  if (!value.empty() && value.size() == whole.size() &&
+      std::all_of(value.begin(), value.end(), IsPlain)) {
     return fmt::format("{}={}", key, value);
   }
   std::string line = fmt::format("{}=\"", key);
@@ -56,7 +61,7 @@ std::string FormatLogField(std::string_view key, std::string_view value) {
       line += c;
     }
   }
-  return line + '"';
+  return line + (value.size() < whole.size() ? "...\"" : "\"");
 }
 
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields) {

@@ -201,6 +201,13 @@ INSTANTIATE_TEST_SUITE_P(
                      in.pod_security()->mutable_seccomp()->set_localhost_ref("/x.json");
                    },
                    "seccomp.localhost_ref: '/x.json'"},
+        BadRequest{"SeccompPath",
+                   [](TestInput& in) {
+                     in.pod_security()->mutable_seccomp()->set_profile_type(
+                         v1::SecurityProfile::Localhost);
+                     in.pod_security()->mutable_seccomp()->set_localhost_ref("/a/../b.json");
+                   },
+                   "seccomp.localhost_ref: '/a/../b.json'"},
         BadRequest{"SelinuxOnAHostWithout",
                    [](TestInput& in) {
                      in.pod_security()->mutable_selinux_options()->set_type("container_t");

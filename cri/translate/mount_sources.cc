@@ -77,13 +77,14 @@ Status CheckPropagation(const spec::Mount& mount, const std::vector<MountPoint>&
   const MountPoint* point = FindMountPoint(points, path);
   const bool shared = point != nullptr && point->shared;
   const bool slave = point != nullptr && point->slave;
+  const std::string field = "config.mounts.propagation of " + mount.host_path();
   if (mount.propagation() == spec::BIDIRECTIONAL && !shared) {
-    return WrongField("mounts.host_path", mount.host_path(),
-                      "on a shared mount for PROPAGATION_BIDIRECTIONAL");
+    return WrongField(field, "PROPAGATION_BIDIRECTIONAL",
+                      "PROPAGATION_PRIVATE, because the path is not on a shared mount");
   }
   if (mount.propagation() == spec::HOST_TO_CONTAINER && !shared && !slave) {
-    return WrongField("mounts.host_path", mount.host_path(),
-                      "on a shared or slave mount for PROPAGATION_HOST_TO_CONTAINER");
+    return WrongField(field, "PROPAGATION_HOST_TO_CONTAINER",
+                      "PROPAGATION_PRIVATE, because the path is on no shared or slave mount");
   }
   return {};
 }

@@ -196,7 +196,13 @@ Status CheckSandboxSecurity(const runtime::v1::LinuxSandboxSecurityContext& cont
     RETURN_IF_ERROR(CheckUserOrGroupId(fmt::format("{}supplemental_groups[{}]", kContext, i),
                                        context.supplemental_groups(i)));
   }
-  if (context.has_seccomp()) RETURN_IF_ERROR(CheckProfile(kContext + "seccomp", context.seccomp()));
+  if (context.has_seccomp()) {
+    RETURN_IF_ERROR(CheckProfile(kContext + "seccomp", context.seccomp()));
+    if (!context.seccomp().localhost_ref().empty()) {
+      RETURN_IF_ERROR(CheckAbsolutePath(kContext + "seccomp.localhost_ref",
+                                        WithoutPrefix(context.seccomp().localhost_ref())));
+    }
+  }
   if (context.has_apparmor()) {
     RETURN_IF_ERROR(CheckProfile(kContext + "apparmor", context.apparmor()));
   }
