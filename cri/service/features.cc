@@ -3,11 +3,10 @@
 namespace catamaran {
 
 ::runtime::v1::RuntimeHandlerFeatures FeaturesOf(const HandlerConfig& handler) {
-  const bool namespaces = handler.hull == HandlerConfig::Hull::kNamespaces;
   ::runtime::v1::RuntimeHandlerFeatures features;
-  features.set_recursive_read_only_mounts(namespaces);
-  // A guest's volumes are not id-mapped, so a VM has no user namespaces to offer.
-  features.set_user_namespaces(namespaces);
+  // A VM's volumes come through a file server that knows nothing of mounts below a folder.
+  features.set_recursive_read_only_mounts(handler.hull == HandlerConfig::Hull::kNamespaces);
+  features.set_user_namespaces(false);
   return features;
 }
 

@@ -71,8 +71,9 @@ TEST(StatusCall, NamesEveryHandlerAndTheDefaultByTheEmptyName) {
   std::vector<std::string> names;
   for (const auto& handler : status->runtime_handlers()) names.push_back(handler.name());
   EXPECT_EQ(names, (std::vector<std::string>{"", "ns", "vm"}));
-  EXPECT_TRUE(status->runtime_handlers(1).features().user_namespaces());
-  EXPECT_FALSE(status->runtime_handlers(2).features().user_namespaces());
+  EXPECT_TRUE(status->runtime_handlers(1).features().recursive_read_only_mounts());
+  EXPECT_FALSE(status->runtime_handlers(2).features().recursive_read_only_mounts());
+  EXPECT_FALSE(status->runtime_handlers(1).features().user_namespaces());
   EXPECT_TRUE(status->info().empty());
 }
 

@@ -139,6 +139,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadRequest{"MappingsForTheNode",
                    [](TestInput& in) { Users(in, 0, 1000, 10)->set_mode(v1::NODE); },
                    "userns_options.uids: 2 is wrong: must be empty with mode NODE"},
+        BadRequest{"UserNamespace", [](TestInput& in) { Users(in, 0, 65536, 65536); },
+                   "namespace_options.userns_options: not supported", false,
+                   ErrorCode::kUnimplemented},
         BadRequest{"UsersWithTheNodesNetwork",
                    [](TestInput& in) {
                      Users(in, 0, 1000, 10);

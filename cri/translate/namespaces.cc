@@ -87,7 +87,8 @@ Status RefuseForVm(const NamespaceOption& options) {
   return {};
 }
 
-Status TranslateUserNamespace(const NamespaceOption& options, spec::SandboxSpec* out) {
+// Checked first, so that a wrong request is told what is wrong with it; then refused.
+Status RefuseUserNamespace(const NamespaceOption& options) {
   if (!options.has_userns_options()) return {};
   ASSIGN_OR_RETURN(const spec::UserNamespace users, ToUserNamespace(options.userns_options()));
   if (users.uids_size() == 0) return {};
@@ -98,8 +99,7 @@ Status TranslateUserNamespace(const NamespaceOption& options, spec::SandboxSpec*
       return WrongField(kOptions + name, "NODE", "other than NODE in a user namespace of the pod");
     }
   }
-  *out->mutable_user_namespace() = users;
-  return {};
+  return UnsupportedField(kOptions + ".userns_options", "pods run with the machine's user ids");
 }
 
 }  // namespace
@@ -116,7 +116,7 @@ Status TranslateSandboxNamespaces(const runtime::v1::LinuxSandboxSecurityContext
   out->set_network(static_cast<spec::NamespaceMode>(options.network()));
   out->set_pid(static_cast<spec::NamespaceMode>(options.pid()));
   out->set_ipc(static_cast<spec::NamespaceMode>(options.ipc()));
-  return TranslateUserNamespace(options, out);
+  return RefuseUserNamespace(options);
 }
 
 Status TranslateContainerNamespaces(const runtime::v1::LinuxContainerSecurityContext& context,

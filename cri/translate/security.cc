@@ -55,9 +55,13 @@ const std::string& DeprecatedAppArmor(const runtime::v1::LinuxContainerSecurityC
 }
 #pragma GCC diagnostic pop
 
-Result<std::string> ReadSeccompProfile(const std::string& field, std::string reference) {
-  if (reference.starts_with(kLocalhostPrefix))
-    reference = reference.substr(kLocalhostPrefix.size());
+std::string WithoutPrefix(const std::string& reference) {
+  return reference.starts_with(kLocalhostPrefix) ? reference.substr(kLocalhostPrefix.size())
+                                                 : reference;
+}
+
+Result<std::string> ReadSeccompProfile(const std::string& field, const std::string& localhost_ref) {
+  const std::string reference = WithoutPrefix(localhost_ref);
   ASSIGN_OR_RETURN(const std::string path, CheckAbsolutePath(field, reference));
   auto content = ReadFile(path, kLargestProfile);
   if (!content) {

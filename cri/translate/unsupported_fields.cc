@@ -1,6 +1,8 @@
 // The list of what the CRI can ask and this runtime does not do. It is refused by name, because a
-// pod that runs without what it asked for is worse than one that does not start. What other
-// runtimes ignore by documented custom is ignored here too:
+// pod that runs without what it asked for is worse than one that does not start. Here stand the
+// fields that are never honoured; user namespaces (namespaces.cc) and AppArmor's default profile
+// (security.cc) are refused where their fields are checked. What other runtimes ignore by
+// documented custom is ignored here too:
 //
 //   PodSandboxConfig.linux.security_context.{run_as_user, run_as_group, supplemental_groups,
 //     supplemental_groups_policy, readonly_rootfs, seccomp, apparmor}: nothing runs in the sandbox
