@@ -81,8 +81,19 @@ struct Execution {
   OutputCapture output;
 };
 
+// Kills the exec'd process, should there be one: a shim carries verbs of one container out in
+// order, so this also reaches one whose start has not been answered.
+Status Kill(const PodTable::Member& member, const PodInUse& in_use, const std::string& exec_id,
+            Deadline deadline) {
+  pod::SignalRequest kill;
+  kill.mutable_process()->set_container_id(member.container->id.value());
+  kill.mutable_process()->set_exec_id(exec_id);
+  kill.set_signal(SIGKILL);
+  return in_use.shim->Signal(kill, deadline);
+}
+
 Result<Execution> Begin(const PodTable::Member& member, const PodInUse& in_use,
-                        const v1::ExecSyncRequest& request, const CallContext& call) {
+                        const v1::ExecSyncRequest& request, Deadline deadline) {
   ASSIGN_OR_RETURN(std::string exec_id, NewId());
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
@@ -96,8 +107,12 @@ Result<Execution> Begin(const PodTable::Member& member, const PodInUse& in_use,
   Stdio stdio;
   stdio.out = std::move(out.write_end);
   stdio.err = std::move(err.write_end);
-  auto started = in_use.shim->Exec(exec, std::move(stdio), call.deadline);
-  if (!started) return tl::unexpected(std::move(started).error());
+  auto started = in_use.shim->Exec(exec, std::move(stdio), deadline);
+  if (!started) {
+    if (started.error().code == ErrorCode::kDeadlineExceeded)
+      (void)Kill(member, in_use, exec_id, Deadline::After(kKillLimit));
+    return tl::unexpected(std::move(started).error());
+  }
   return Execution{std::move(exec_id), std::move(notice), std::move(output)};
 }
 
@@ -113,13 +128,10 @@ Result<bool> Follow(Execution& execution, Deadline deadline, const CallContext& 
 }
 
 // The process is gone when this returns, unless neither it nor its shim can be reached.
-void Kill(const PodTable::Member& member, const PodInUse& in_use, Execution& execution) {
+void KillAndFollow(const PodTable::Member& member, const PodInUse& in_use, Execution& execution) {
   const CallContext own{.deadline = Deadline::After(kKillLimit)};
-  pod::SignalRequest kill;
-  kill.mutable_process()->set_container_id(member.container->id.value());
-  kill.mutable_process()->set_exec_id(execution.exec_id);
-  kill.set_signal(SIGKILL);
-  if (in_use.shim->Signal(kill, own.deadline)) (void)Follow(execution, own.deadline, own);
+  if (Kill(member, in_use, execution.exec_id, own.deadline))
+    (void)Follow(execution, own.deadline, own);
 }
 
 }  // namespace
@@ -137,10 +149,10 @@ Result<v1::ExecSyncResponse> ExecSync(const v1::ExecSyncRequest& request, const 
   const seconds timeout(std::min<int64_t>(request.timeout(), 365 * 24 * 3600));
   if (timeout.count() > 0) deadline = deadline.Earlier(Deadline::After(timeout));
 
-  ASSIGN_OR_RETURN(Execution execution, Begin(member, in_use, request, call));
+  ASSIGN_OR_RETURN(Execution execution, Begin(member, in_use, request, deadline));
   ASSIGN_OR_RETURN(const bool ended, Follow(execution, deadline, call));
   if (!ended) {
-    Kill(member, in_use, execution);
+    KillAndFollow(member, in_use, execution);
     if (call.cancelled()) return Fail(ErrorCode::kAborted, "the caller has gone");
     return Fail(ErrorCode::kDeadlineExceeded, "{} did not end within {} s and was killed",
                 request.cmd(0), timeout.count());
