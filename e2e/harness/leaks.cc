@@ -106,6 +106,8 @@ Lines Files(const std::string& top) {
   for (fs::recursive_directory_iterator it(top, error), end; !error && it != end;
        it.increment(error)) {
     const std::string path = it->path();
+    // The node's own, as UpdateRuntimeConfig gave it: it outlives the daemon on purpose.
+    if (path.ends_with("/network/pod_cidr")) continue;
     // SQLite makes and removes these as it pleases.
     if (path.ends_with("-wal") || path.ends_with("-shm")) continue;
     // Made when first needed and kept: an image's merged disk until the image goes, the template of
