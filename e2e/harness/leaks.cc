@@ -113,7 +113,7 @@ Lines Files(const std::string& top) {
     // Made when first needed and kept: an image's merged disk until the image goes, the template of
     // a kind of VM.
     if (path.find("/images/merged/") != std::string::npos) continue;
-    if (path.find("/templates/") != std::string::npos) continue;
+    if ((path + "/").find("/templates/") != std::string::npos) continue;
     lines.push_back(path);
   }
   return lines;
