@@ -174,6 +174,20 @@ int ShowSideBySide(std::map<std::string, Hull>& hulls) {
   return missing;
 }
 
+// The first machine of a kind boots; the next is cloned from the template that this one left.
+void WaitForTemplate(const Hull& hull) {
+  const auto machine = hull.facts.find("machine");
+  if (machine == hull.facts.end() || machine->second.find("booted") == std::string::npos) return;
+  printf("\n==> saving the booted machine as a template: the next VM starts from it\n");
+  fflush(stdout);
+  const auto saved = [] {
+    const auto names = ListDirectory(TemplateFolder());
+    return names && std::any_of(names->begin(), names->end(),
+                                [](const std::string& name) { return !name.ends_with(".new"); });
+  };
+  for (int second = 0; second < 60 && !saved(); ++second) sleep(1);
+}
+
 int RunDemo(const WorldPaths& paths) {
   World world(paths);
   auto fail = [](const Error& error) {
@@ -199,6 +213,7 @@ int RunDemo(const WorldPaths& paths) {
     }
   }
   int failures = ShowSideBySide(hulls);
+  WaitForTemplate(hulls["vm"]);
 
   for (auto& [name, hull] : hulls) {
     if (auto removed = hull.pod->StopAndRemove(); !removed) ++failures;

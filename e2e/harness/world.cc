@@ -13,6 +13,10 @@ World* the_world = nullptr;
 World& TheWorld() { return *the_world; }
 void SetTheWorld(World* world) { the_world = world; }
 
+std::string TemplateFolder() {
+  return std::filesystem::path(ProgramFolder()).parent_path() / "guest/templates";
+}
+
 std::string ConfigText(const WorldPaths& paths, const std::string& guest_command_line) {
   const std::string handlers = guest_command_line.empty() ? ""
                                                           : fmt::format(
@@ -36,9 +40,11 @@ std::string ConfigText(const WorldPaths& paths, const std::string& guest_command
                         "  cidr_v6: fd00:88::/64\n"
                         "allow_emulation: true\n"
                         "shim: {3}/catamaran-shim\n"
+                        "templates: {4}\n"
                         "log:\n"
                         "  level: info\n",
-                        paths.run(), paths.root(), paths.cgroup_root, ProgramFolder());
+                        paths.run(), paths.root(), paths.cgroup_root, ProgramFolder(),
+                        TemplateFolder());
 }
 
 World::World(WorldPaths paths) : paths_(std::move(paths)) {

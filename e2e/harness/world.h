@@ -71,6 +71,9 @@ class World {
 World& TheWorld();
 void SetTheWorld(World* world);
 
+// Where the daemons of all runs keep VM templates: a machine boots once, not once a run.
+std::string TemplateFolder();
+
 // Text of the daemon's configuration file for these paths. guest_command_line: added to the
 // kernel's in every VM, which is then booted instead of cloned; empty: what a plain daemon does.
 std::string ConfigText(const WorldPaths& paths, const std::string& guest_command_line = "");
