@@ -13,7 +13,8 @@ namespace catamaran {
 // InitAbortSteps(program) is called once by main, before any step; program is "daemon", "shim",
 // "agent" or "volumes". Thread-safe afterwards.
 void InitAbortSteps(std::string_view program);
-void ArmAbortStep(long step);  // for the agent, which has no environment: from the kernel's command line
+void ArmAbortStep(
+    long step);  // for the agent, which has no environment: from the kernel's command line
 void AbortStep();
 
 }  // namespace catamaran

@@ -10,7 +10,8 @@ namespace catamaran {
 namespace {
 
 std::filesystem::path Scratch(const std::string& name) {
-  auto path = std::filesystem::path(testing::TempDir()) / ("base_test_" + name + std::to_string(getpid()));
+  auto path =
+      std::filesystem::path(testing::TempDir()) / ("base_test_" + name + std::to_string(getpid()));
   EXPECT_TRUE(RemoveTree(path));
   EXPECT_TRUE(MakeDirectories(path));
   return path;

@@ -32,7 +32,8 @@ Status RemoveTreeAt(int parent_fd, const std::string& name, dev_t device) {
   }
   struct stat status;
   if (fstat(directory->get(), &status) != 0) return FailWithErrno("fstat {}", name);
-  if (status.st_dev != device) return Fail(ErrorCode::kFailedPrecondition, "{} is a mount point", name);
+  if (status.st_dev != device)
+    return Fail(ErrorCode::kFailedPrecondition, "{} is a mount point", name);
   const int scan_fd = fcntl(directory->get(), F_DUPFD_CLOEXEC, 0);
   std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(scan_fd), closedir);
   if (!stream) return FailWithErrno("fdopendir {}", name);
@@ -59,8 +60,8 @@ Result<UniqueFd> OpenFile(const std::filesystem::path& path, int flags, mode_t m
 }
 
 Result<UniqueFd> OpenFileAt(int directory_fd, const std::string& name, int flags, mode_t mode) {
-  const int fd = RetryInterrupted(
-      [&] { return openat(directory_fd, name.c_str(), flags | O_CLOEXEC, mode); });
+  const int fd =
+      RetryInterrupted([&] { return openat(directory_fd, name.c_str(), flags | O_CLOEXEC, mode); });
   if (fd < 0) return FailWithErrno("open {}", name);
   return UniqueFd(fd);
 }
@@ -117,8 +118,7 @@ Status ReplaceFile(const std::filesystem::path& path, std::string_view content, 
                    Durability durability) {
   const std::filesystem::path temporary = path.string() + ".new";
   {
-    ASSIGN_OR_RETURN(auto fd,
-                     OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
+    ASSIGN_OR_RETURN(auto fd, OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
     if (auto written = WriteAll(fd.get(), content); !written)
       return tl::unexpected(std::move(written).error().While(temporary.string()));
     if (durability == Durability::kPowerCut && fsync(fd.get()) != 0)

@@ -42,7 +42,8 @@ Status ReplaceFile(const std::filesystem::path& path, std::string_view content, 
 Status MakeDirectories(const std::filesystem::path& path, mode_t mode = 0700);
 // Removes a file or an empty directory; absent is fine.
 Status RemoveIfExists(const std::filesystem::path& path);
-// Removes a tree without following symlinks and without crossing into another mount; absent is fine.
+// Removes a tree without following symlinks and without crossing into another mount; absent is
+// fine.
 Status RemoveTree(const std::filesystem::path& path);
 // Names in a directory, without . and .., sorted.
 Result<std::vector<std::string>> ListDirectory(const std::filesystem::path& path);

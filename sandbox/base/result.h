@@ -69,19 +69,18 @@ ErrorCode CodeOfErrno(int error_number);
 #define CATAMARAN_CONCAT(a, b) CATAMARAN_CONCAT_INNER(a, b)
 
 // Leaves the function with the error of a Result that has one.
-#define RETURN_IF_ERROR(expression)                                               \
-  do {                                                                            \
-    auto return_if_error_result = (expression);                                   \
-    if (!return_if_error_result)                                                  \
-      return tl::unexpected<::catamaran::Error>(                                  \
-          std::move(return_if_error_result).error());                             \
+#define RETURN_IF_ERROR(expression)                                                         \
+  do {                                                                                      \
+    auto return_if_error_result = (expression);                                             \
+    if (!return_if_error_result)                                                            \
+      return tl::unexpected<::catamaran::Error>(std::move(return_if_error_result).error()); \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto fd, OpenFile(path)); declares `fd`, or leaves with the error.
 #define ASSIGN_OR_RETURN(declaration, expression) \
   ASSIGN_OR_RETURN_IMPL(CATAMARAN_CONCAT(assign_or_return_, __LINE__), declaration, expression)
-#define ASSIGN_OR_RETURN_IMPL(result, declaration, expression)                      \
-  auto result = (expression);                                                       \
+#define ASSIGN_OR_RETURN_IMPL(result, declaration, expression)                       \
+  auto result = (expression);                                                        \
   if (!result) return tl::unexpected<::catamaran::Error>(std::move(result).error()); \
   declaration = std::move(result).value()
 

@@ -37,7 +37,9 @@ class StrongPath {
   const char* c_str() const { return value_.c_str(); }
   std::string string() const { return value_.string(); }
   bool empty() const { return value_.empty(); }
-  StrongPath operator/(const std::filesystem::path& part) const { return StrongPath(value_ / part); }
+  StrongPath operator/(const std::filesystem::path& part) const {
+    return StrongPath(value_ / part);
+  }
   friend auto operator<=>(const StrongPath&, const StrongPath&) = default;
 
  private:

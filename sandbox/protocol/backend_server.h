@@ -28,8 +28,9 @@ class BackendServer {
  public:
   struct Options {
     std::string build;
-    // Whether hello reads the kernel's boot id. A machine that is to be cloned must not have it read:
-    // the kernel makes it up at the first reading, out of a generator that clones share until then.
+    // Whether hello reads the kernel's boot id. A machine that is to be cloned must not have it
+    // read: the kernel makes it up at the first reading, out of a generator that clones share until
+    // then.
     bool tells_boot_id = true;
     // Verbs that are no backend's; kUnimplemented where unset.
     UniqueFunction<void(const pod::ReopenLogRequest&, Done)> reopen_log;
