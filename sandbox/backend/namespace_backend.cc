@@ -109,7 +109,7 @@ class NamespaceBackend final : public SandboxBackend {
   // Drops an object once nothing of it is on the stack.
   void Forget(const std::string& id);
   Status BeginSandbox(const spec::SandboxSpec& sandbox);
-  void OnNamespaces(Result<SandboxNamespaces> made, Completion<pod::CreateSandboxResponse> done);
+  void OnNamespaces(Result<SandboxNamespaces> made);
   void WatchInit();
   void RemoveSandboxObjects(Done done);
   void FreezeOrThaw(bool freeze, Done done);
@@ -122,6 +122,7 @@ class NamespaceBackend final : public SandboxBackend {
   State state_ = State::kNone;
   std::string reason_;
   SandboxContext context_;
+  Completion<pod::CreateSandboxResponse> creating_;  // while CreateSandbox goes on
   std::unique_ptr<SandboxNamespacesMaker> maker_;
   EventLoop::Watch init_watch_;
   std::map<std::string, std::unique_ptr<Container>> containers_;
@@ -129,8 +130,6 @@ class NamespaceBackend final : public SandboxBackend {
   std::map<uint64_t, std::unique_ptr<PortDialer>> dialers_;
   uint64_t next_key_ = 0;
   std::unique_ptr<StatsReader> stats_;
-  // Where this object is gone, what it posted to the loop does nothing.
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 Container* NamespaceBackend::Find(const std::string& id) {
@@ -206,23 +205,22 @@ void NamespaceBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
     done(tl::unexpected(std::move(begun).error()));
     return;
   }
-  auto shared = std::make_shared<Completion<pod::CreateSandboxResponse>>(std::move(done));
+  creating_ = std::move(done);
   if (begun) {
-    auto maker = SandboxNamespacesMaker::Start(loop_, context_.spec,
-                                               [this, shared](Result<SandboxNamespaces> made) {
-                                                 OnNamespaces(std::move(made), std::move(*shared));
-                                               });
+    auto maker = SandboxNamespacesMaker::Start(
+        loop_, context_.spec,
+        [this](Result<SandboxNamespaces> made) { OnNamespaces(std::move(made)); });
     if (maker) {
       maker_ = std::move(*maker);
       return;
     }
     begun = tl::unexpected(std::move(maker).error());
   }
-  OnNamespaces(tl::unexpected(std::move(begun).error()), std::move(*shared));
+  OnNamespaces(tl::unexpected(std::move(begun).error()));
 }
 
-void NamespaceBackend::OnNamespaces(Result<SandboxNamespaces> made,
-                                    Completion<pod::CreateSandboxResponse> done) {
+void NamespaceBackend::OnNamespaces(Result<SandboxNamespaces> made) {
+  auto done = std::move(creating_);
   if (!made) {
     RemoveSandboxObjects([error = std::move(made).error(), done = std::move(done)](Status) mutable {
       done(tl::unexpected(std::move(error)));
@@ -283,8 +281,12 @@ void NamespaceBackend::DestroySandbox(Done done) {
     done({});
     return;
   }
-  // A creation that goes on ends here; its caller is told by its own roll-back having nothing left.
-  maker_.reset();
+  if (creating_) {
+    // Its child is killed with the maker; what it left is removed below.
+    maker_.reset();
+    auto cancelled = std::move(creating_);
+    cancelled(Fail(ErrorCode::kAborted, "the sandbox is destroyed while it is made"));
+  }
   struct Pending {
     size_t left = 1;
     std::optional<Error> failure;

@@ -87,6 +87,17 @@ TEST_F(Credentials, TheOomScoreIsSet) {
   EXPECT_EQ(Run(spec)["read /proc/self/oom_score_adj"], "900");
 }
 
+TEST_F(Credentials, ALabelThatThisKernelCannotGiveFailsCreate) {
+  CreateSandbox();
+  auto spec = ProbeSpec("one", {});
+  spec.mutable_process()->set_selinux_label("system_u:system_r:container_t:s0");
+  if (fs::exists("/sys/fs/selinux/enforce")) return;
+  auto created = Create(spec);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_NE(created.error().message.find("process.selinux_label"), std::string::npos);
+}
+
 TEST_F(HiddenPaths, MaskedAndReadOnlyPathsAreSo) {
   CreateSandbox();
   WriteText(MakeImage("probe") / "bin/secret", "secret");

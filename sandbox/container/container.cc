@@ -32,6 +32,19 @@ CgroupView ViewOf(const CgroupTree& tree) {
 
 void Ignore(const Error&) {}
 
+// Asked for and not to be had is an error at once, not when the program is to run.
+Status CheckLabels(const spec::ProcessSpec& process) {
+  const std::string& profile = process.apparmor_profile();
+  if (!profile.empty() && profile != "unconfined" && !Exists("/sys/kernel/security/apparmor"))
+    return Fail(ErrorCode::kFailedPrecondition,
+                "process.apparmor_profile \"{}\": this kernel has no AppArmor", profile);
+  if (!process.selinux_label().empty() && !Exists("/sys/fs/selinux/enforce"))
+    return Fail(ErrorCode::kFailedPrecondition,
+                "process.selinux_label \"{}\": this kernel has no SELinux",
+                process.selinux_label());
+  return {};
+}
+
 }  // namespace
 
 Container::~Container() = default;
@@ -44,6 +57,7 @@ Status Container::Prepare() {
   const auto rules = DeviceRulesOf(spec_, devices);
   ASSIGN_OR_RETURN(plan_, PlanContainer(PlanInput{sandbox_.spec, spec_, ViewOf(*sandbox_.cgroups),
                                                   cgroup_path_, std::move(devices)}));
+  RETURN_IF_ERROR(CheckLabels(spec_.process()));
   ASSIGN_OR_RETURN(const CapabilitySet available, OwnBoundingSet());
   ASSIGN_OR_RETURN(capabilities_, ResolveCapabilities(spec_.process().capabilities(), available));
   ASSIGN_OR_RETURN(seccomp_, CompileSeccomp(spec_.process().seccomp(), capabilities_));

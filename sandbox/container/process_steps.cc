@@ -80,22 +80,11 @@ Status SetLabels(const spec::ProcessSpec& process) {
       !process.apparmor_profile().empty() && process.apparmor_profile() != "unconfined";
   if (!apparmor && process.selinux_label().empty()) return {};
   ASSIGN_OR_RETURN(auto proc, ProcHandle::OpenPrivate());
-  if (apparmor) {
-    const std::string text = "exec " + process.apparmor_profile();
-    auto written = proc.Write("thread-self/attr/apparmor/exec", text);
-    if (!written && written.error().system_errno == ENOENT)
-      return Fail(ErrorCode::kFailedPrecondition,
-                  "process.apparmor_profile \"{}\": this kernel has no AppArmor",
-                  process.apparmor_profile());
-    RETURN_IF_ERROR(std::move(written));
-  }
-  if (!process.selinux_label().empty()) {
-    auto written = proc.Write("thread-self/attr/exec", process.selinux_label());
-    if (!written)
-      return Fail(ErrorCode::kFailedPrecondition, "process.selinux_label \"{}\": {}",
-                  process.selinux_label(), written.error().message);
-  }
-  return {};
+  if (apparmor)
+    RETURN_IF_ERROR(
+        proc.Write("thread-self/attr/apparmor/exec", "exec " + process.apparmor_profile()));
+  if (process.selinux_label().empty()) return {};
+  return proc.Write("thread-self/attr/exec", process.selinux_label());
 }
 
 // A terminal or pipe belongs to whoever uses it, so that /dev/stdout can be opened again.
