@@ -97,7 +97,7 @@ void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
   agent_ = std::make_unique<BackendClient>(loop_, std::move(*channel));
   agent_->SetEventSink([this](const pod::Event& event) { OnAgentEvent(event); });
   auto started = agent_->Start(
-      [this](const Error& error) { MachineGone("the agent is gone: " + error.message); });
+      [this](const Error& error) { AgentGone("the agent is gone: " + error.message); });
   if (!started) return FailStart(std::move(started).error());
   agent_->Hello([this](Result<pod::HelloResponse> hello) { AgentAnswered(std::move(hello)); });
 }
