@@ -156,7 +156,9 @@ TEST_P(CgroupKernelTest, KillsEveryProcessBelowIncludingFrozenOnes) {
 
 TEST_P(CgroupKernelTest, KillsProcessesThatFleeByForking) {
   const Cgroup one = Make("one");
-  const pid_t child = Run(one, [] {
+  auto ready = MakePipe().value();
+  const pid_t child = Run(one, [&] {
+    if (write(ready.write_end.get(), "x", 1) != 1) return 1;
     // Few at a time, but each lives for a moment only: its child goes on, and nobody needs reaping.
     signal(SIGCHLD, SIG_IGN);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -169,6 +171,9 @@ TEST_P(CgroupKernelTest, KillsProcessesThatFleeByForking) {
     while (true) pause();
     return 0;
   });
+  ready.write_end.Reset();
+  char byte;
+  ASSERT_EQ(read(ready.read_end.get(), &byte, 1), 1);  // inside
   usleep(20000);
   const auto killed = one.KillAll(Soon());
   EXPECT_TRUE(killed) << killed.error().message;
