@@ -219,10 +219,8 @@ void QemuLaunch::Clone(const Template& found) {
 
 void QemuLaunch::Boot(const std::string& why) {
   const QemuStart start = PlanStart();
-  if (auto running = Run(start); !running) {
-    unlink(WritableDisk().c_str());
+  if (auto running = Run(start); !running)
     return Finish(tl::unexpected<Error>(std::move(running).error()));
-  }
   vm_->SetDetail("start", "booted");
   vm_->SetDetail("template", why);
   AttachWritableDisk();
@@ -253,6 +251,7 @@ void QemuLaunch::Finish(Result<std::unique_ptr<VirtualMachine>> result) {
     self->disk_.reset();
     self->question_.reset();
   });
+  if (!result) unlink(WritableDisk().c_str());
   if (auto done = std::move(done_)) done(std::move(result));
 }
 
