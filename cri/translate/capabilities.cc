@@ -5,52 +5,10 @@
 #include <set>
 
 #include "cri/translate/fields.h"
+#include "sandbox/kernel/capability_names.h"
 
 namespace catamaran {
 namespace {
-
-// capabilities(7), without "CAP_".
-constexpr std::array<std::string_view, 41> kNames = {"CHOWN",
-                                                     "DAC_OVERRIDE",
-                                                     "DAC_READ_SEARCH",
-                                                     "FOWNER",
-                                                     "FSETID",
-                                                     "KILL",
-                                                     "SETGID",
-                                                     "SETUID",
-                                                     "SETPCAP",
-                                                     "LINUX_IMMUTABLE",
-                                                     "NET_BIND_SERVICE",
-                                                     "NET_BROADCAST",
-                                                     "NET_ADMIN",
-                                                     "NET_RAW",
-                                                     "IPC_LOCK",
-                                                     "IPC_OWNER",
-                                                     "SYS_MODULE",
-                                                     "SYS_RAWIO",
-                                                     "SYS_CHROOT",
-                                                     "SYS_PTRACE",
-                                                     "SYS_PACCT",
-                                                     "SYS_ADMIN",
-                                                     "SYS_BOOT",
-                                                     "SYS_NICE",
-                                                     "SYS_RESOURCE",
-                                                     "SYS_TIME",
-                                                     "SYS_TTY_CONFIG",
-                                                     "MKNOD",
-                                                     "LEASE",
-                                                     "AUDIT_WRITE",
-                                                     "AUDIT_CONTROL",
-                                                     "SETFCAP",
-                                                     "MAC_OVERRIDE",
-                                                     "MAC_ADMIN",
-                                                     "SYSLOG",
-                                                     "WAKE_ALARM",
-                                                     "BLOCK_SUSPEND",
-                                                     "AUDIT_READ",
-                                                     "PERFMON",
-                                                     "BPF",
-                                                     "CHECKPOINT_RESTORE"};
 
 // What containerd and docker give, which images are built for.
 constexpr std::array<std::string_view, 14> kDefaults = {
@@ -77,7 +35,8 @@ Status ForEach(const Names& names, const std::string& field, Function function) 
   for (int i = 0; i < names.size(); ++i) {
     const std::string name = Upper(names[i]);
     if (name == "ALL") continue;
-    if (std::find(kNames.begin(), kNames.end(), name) == kNames.end()) {
+    if (std::find(kCapabilityNames.begin(), kCapabilityNames.end(), name) ==
+        kCapabilityNames.end()) {
       return WrongField(fmt::format("{}[{}]", field, i), names[i],
                         "a capability of capabilities(7), such as NET_ADMIN, or ALL");
     }
@@ -95,7 +54,7 @@ Result<spec::Capabilities> TranslateCapabilities(const runtime::v1::Capability& 
     for (const std::string_view name : list) names.insert("CAP_" + std::string(name));
   };
   add_all(kDefaults);
-  if (HasAll(request.add_capabilities())) add_all(kNames);
+  if (HasAll(request.add_capabilities())) add_all(kCapabilityNames);
   if (HasAll(request.drop_capabilities())) names.clear();
   RETURN_IF_ERROR(ForEach(request.add_capabilities(), field + ".add_capabilities",
                           [&](const std::string& name) { names.insert(name); }));
@@ -103,7 +62,7 @@ Result<spec::Capabilities> TranslateCapabilities(const runtime::v1::Capability& 
                           [&](const std::string& name) { names.erase(name); }));
   spec::Capabilities out;
   // "All" also means those that a newer kernel has and this table has not.
-  if (names.size() == kNames.size()) {
+  if (names.size() == kCapabilityNames.size()) {
     out.set_all(true);
     return out;
   }

@@ -6,59 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <charconv>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/capability_names.h"
 
 namespace catamaran {
 namespace {
-
-// By number (linux/capability.h).
-constexpr std::array<std::string_view, 41> kNames = {"CHOWN",
-                                                     "DAC_OVERRIDE",
-                                                     "DAC_READ_SEARCH",
-                                                     "FOWNER",
-                                                     "FSETID",
-                                                     "KILL",
-                                                     "SETGID",
-                                                     "SETUID",
-                                                     "SETPCAP",
-                                                     "LINUX_IMMUTABLE",
-                                                     "NET_BIND_SERVICE",
-                                                     "NET_BROADCAST",
-                                                     "NET_ADMIN",
-                                                     "NET_RAW",
-                                                     "IPC_LOCK",
-                                                     "IPC_OWNER",
-                                                     "SYS_MODULE",
-                                                     "SYS_RAWIO",
-                                                     "SYS_CHROOT",
-                                                     "SYS_PTRACE",
-                                                     "SYS_PACCT",
-                                                     "SYS_ADMIN",
-                                                     "SYS_BOOT",
-                                                     "SYS_NICE",
-                                                     "SYS_RESOURCE",
-                                                     "SYS_TIME",
-                                                     "SYS_TTY_CONFIG",
-                                                     "MKNOD",
-                                                     "LEASE",
-                                                     "AUDIT_WRITE",
-                                                     "AUDIT_CONTROL",
-                                                     "SETFCAP",
-                                                     "MAC_OVERRIDE",
-                                                     "MAC_ADMIN",
-                                                     "SYSLOG",
-                                                     "WAKE_ALARM",
-                                                     "BLOCK_SUSPEND",
-                                                     "AUDIT_READ",
-                                                     "PERFMON",
-                                                     "BPF",
-                                                     "CHECKPOINT_RESTORE"};
-static_assert(kNames[CAP_CHECKPOINT_RESTORE] == "CHECKPOINT_RESTORE");
-static_assert(kNames[CAP_SYS_ADMIN] == "SYS_ADMIN");
 
 constexpr int kMostCapabilities = 64;
 constexpr std::string_view kPrefix = "CAP_";
@@ -71,17 +26,17 @@ Result<int> CapabilityNumber(std::string_view name) {
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   std::string_view word = upper;
   if (word.starts_with(kPrefix)) word.remove_prefix(kPrefix.size());
-  const auto found = std::find(kNames.begin(), kNames.end(), word);
-  if (found == kNames.end())
+  const auto found = std::find(kCapabilityNames.begin(), kCapabilityNames.end(), word);
+  if (found == kCapabilityNames.end())
     return Fail(ErrorCode::kInvalidArgument,
                 "capability \"{}\": unknown; must be a name of capabilities(7) such as NET_RAW",
                 name);
-  return static_cast<int>(found - kNames.begin());
+  return static_cast<int>(found - kCapabilityNames.begin());
 }
 
 std::string CapabilityName(int number) {
-  if (number >= 0 && number < static_cast<int>(kNames.size()))
-    return std::string(kPrefix) + std::string(kNames[number]);
+  if (number >= 0 && number < static_cast<int>(kCapabilityNames.size()))
+    return std::string(kPrefix) + std::string(kCapabilityNames[number]);
   return fmt::format("{}{}", kPrefix, number);
 }
 
