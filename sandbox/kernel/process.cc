@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,13 +58,32 @@ Result<ChildProcess> CloneProcess(const CloneOptions& options, UniqueFunction<in
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(options.cgroup_fd);
   }
+  UniqueFd parent;
+  if (options.dies_with_parent) {
+    ASSIGN_OR_RETURN(parent, OpenOwnPidfd());
+  }
   const long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
   if (pid < 0) return FailWithErrno("clone3");
   if (pid == 0) {
     ArmAbortStep(0);
+    if (options.dies_with_parent) DieWithParent(parent.get());
+    parent.Reset();
     _exit(body());
   }
   return ChildProcess{UniqueFd(pidfd), static_cast<pid_t>(pid)};
+}
+
+void DieWithParent(int parent) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) _exit(1);
+  // A process is readable at its pidfd once it has ended.
+  pollfd state{parent, POLLIN, 0};
+  if (poll(&state, 1, 0) != 0) _exit(1);
+}
+
+Result<UniqueFd> OpenOwnPidfd() {
+  UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
+  if (!fd.valid()) return FailWithErrno("pidfd_open");
+  return fd;
 }
 
 Result<std::optional<ProcessEnd>> ReapChild(int pidfd) {
@@ -120,7 +141,7 @@ Result<std::unique_ptr<ChildTask>> ChildTask::Start(EventLoop& loop, Work work, 
   ASSIGN_OR_RETURN(auto pipe, MakePipe());
   std::unique_ptr<ChildTask> task(new ChildTask);
   const int write_fd = pipe.write_end.get();
-  ASSIGN_OR_RETURN(task->child_, CloneProcess({}, [&work, write_fd] {
+  ASSIGN_OR_RETURN(task->child_, CloneProcess({.dies_with_parent = true}, [&work, write_fd] {
                      auto outcome = work();
                      ReportHead head;
                      if (!outcome) {

@@ -24,14 +24,23 @@ struct ChildProcess {
 };
 
 struct CloneOptions {
-  uint64_t namespaces = 0;  // CLONE_NEW*
-  int cgroup_fd = -1;       // folder of a cgroup v2 group to be born in (CLONE_INTO_CGROUP)
+  uint64_t namespaces = 0;        // CLONE_NEW*
+  int cgroup_fd = -1;             // folder of a cgroup v2 group to be born in (CLONE_INTO_CGROUP)
+  bool dies_with_parent = false;  // as DieWithParent
 };
 
 // fork(2) by clone3(2): the child has a copy of this process's memory, runs `body` and ends with
 // its value; it never returns into the caller. Legal only while this process has one thread. Abort
 // steps are off in the child.
 Result<ChildProcess> CloneProcess(const CloneOptions& options, UniqueFunction<int()> body);
+
+// Has the kernel kill this process when its parent ends, whatever ends it (PR_SET_PDEATHSIG), and
+// ends it at once if that has happened already. `parent` is the parent's pidfd, opened before the
+// clone: in a pid namespace of its own a child cannot see its parent's number. A change of user or
+// group takes it back (prctl(2)): to be called again afterwards.
+void DieWithParent(int parent);
+// A pidfd of this process, for that.
+Result<UniqueFd> OpenOwnPidfd();
 
 struct ProcessEnd {
   int exit_code = 0;  // 128+n for signal n
@@ -70,14 +79,14 @@ class ScopedNamespace {
 Result<UniqueFd> OpenOwnNamespace(const char* name);
 
 // Work that may block, done in a short-lived child of this single-threaded process and reported on
-// the loop: mounting, walking and removing trees. Destroying the task kills the child and drops
-// the report.
+// the loop: mounting, walking and removing trees. Destroying the task, or this process's end, kills
+// the child; the report is dropped.
 class ChildTask {
  public:
   using Work = UniqueFunction<Result<std::string>()>;
   using Report = UniqueFunction<void(Result<std::string>)>;
   // `work` runs in the child with a copy of this process's memory; its string, at most 64 KiB, or
-  // its error comes to `done`, once, on the loop's thread.
+  // its error comes to `done`, once, on the loop's thread. `done` may destroy the task.
   static Result<std::unique_ptr<ChildTask>> Start(EventLoop& loop, Work work, Report done);
   ~ChildTask();
 

@@ -303,8 +303,8 @@ Result<Address> MakeAddress(const std::string& path) {
   return address;
 }
 
-Result<UniqueFd> MakeSocket() {
-  UniqueFd socket_fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Result<UniqueFd> MakeSocket(int type) {
+  UniqueFd socket_fd(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket_fd.valid()) return FailWithErrno("socket");
   return socket_fd;
 }
@@ -326,9 +326,9 @@ Status CheckPeer(int socket) {
   return {};
 }
 
-Result<UniqueFd> ListenUnix(const std::string& path) {
+Result<UniqueFd> ListenUnix(const std::string& path, int type) {
   ASSIGN_OR_RETURN(auto address, MakeAddress(path));
-  ASSIGN_OR_RETURN(auto socket_fd, MakeSocket());
+  ASSIGN_OR_RETURN(auto socket_fd, MakeSocket(type));
   RETURN_IF_ERROR(RemoveIfExists(path));
   // The mode is that of the socket's inode before bind makes the file (unix(7), fchmod).
   if (fchmod(socket_fd.get(), 0600) != 0) return FailWithErrno("fchmod of the socket of {}", path);
@@ -336,13 +336,13 @@ Result<UniqueFd> ListenUnix(const std::string& path) {
            sizeof address.value) != 0)
     return FailWithErrno("bind {}", path);
   AbortStep();
-  if (listen(socket_fd.get(), 16) != 0) return FailWithErrno("listen on {}", path);
+  if (listen(socket_fd.get(), 64) != 0) return FailWithErrno("listen on {}", path);
   return socket_fd;
 }
 
-Result<UniqueFd> ConnectUnix(const std::string& path) {
+Result<UniqueFd> ConnectUnix(const std::string& path, int type) {
   ASSIGN_OR_RETURN(auto address, MakeAddress(path));
-  ASSIGN_OR_RETURN(auto socket_fd, MakeSocket());
+  ASSIGN_OR_RETURN(auto socket_fd, MakeSocket(type));
   if (connect(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address.value),
               sizeof address.value) != 0)
     return FailWithErrno("connect to {}", path);

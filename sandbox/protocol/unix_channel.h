@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/socket.h>
+
 #include "sandbox/protocol/message_channel.h"
 
 namespace catamaran {
@@ -13,8 +15,9 @@ Result<std::unique_ptr<MessageChannel>> MakeUnixChannel(EventLoop& loop, UniqueF
 Status CheckPeer(int socket);
 
 // A listening socket at path, mode 0600; a file in the way is replaced. Paths longer than
-// sun_path are bound through the folder's descriptor. Both block for the file system only.
-Result<UniqueFd> ListenUnix(const std::string& path);
-Result<UniqueFd> ConnectUnix(const std::string& path);
+// sun_path are bound through the folder's descriptor. Both block for the file system only. `type`
+// is SOCK_STREAM or SOCK_SEQPACKET; the descriptors do not block.
+Result<UniqueFd> ListenUnix(const std::string& path, int type = SOCK_STREAM);
+Result<UniqueFd> ConnectUnix(const std::string& path, int type = SOCK_STREAM);
 
 }  // namespace catamaran

@@ -50,13 +50,11 @@ bool DropCapabilities() {
   return syscall(SYS_capset, &header, none) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 }
 
-int Become(const VmmCommand& command, pid_t parent) {
+int Become(const VmmCommand& command) {
   const auto fail = [&](const char* doing) {
     fprintf(stderr, "%s: %s: %m\n", command.arguments[0].c_str(), doing);
     return kExecFailed;
   };
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return fail("PR_SET_PDEATHSIG");
-  if (getppid() != parent) return kExecFailed;  // it died before the line above
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -78,9 +76,8 @@ int Become(const VmmCommand& command, pid_t parent) {
 Result<std::unique_ptr<VmmProcess>> VmmProcess::Start(EventLoop& loop, const VmmCommand& command,
                                                       UniqueFunction<void(ProcessEnd)> ended) {
   auto process = std::unique_ptr<VmmProcess>(new VmmProcess);
-  const pid_t parent = getpid();
-  ASSIGN_OR_RETURN(process->child_,
-                   CloneProcess({}, [&command, parent] { return Become(command, parent); }));
+  ASSIGN_OR_RETURN(process->child_, CloneProcess({.dies_with_parent = true},
+                                                 [&command] { return Become(command); }));
   AbortStep();
   ASSIGN_OR_RETURN(process->watch_,
                    loop.WatchProcess(process->child_.pidfd.get(),

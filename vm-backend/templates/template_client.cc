@@ -1,10 +1,6 @@
 #include "vm-backend/templates/template_client.h"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-
-#include <cstring>
-
+#include "sandbox/protocol/unix_channel.h"
 #include "vm-backend/templates/template_messages.h"
 
 namespace catamaran {
@@ -27,16 +23,10 @@ std::unique_ptr<TemplateQuestion> TemplateQuestion::Ask(EventLoop& loop,
 
 Status TemplateQuestion::Send(const std::string& socket_path, const vm::TemplateRequest& request,
                               std::chrono::milliseconds patience) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (socket_path.size() >= sizeof address.sun_path)
-    return Fail(ErrorCode::kInvalidArgument, "{}: longer than a socket's path may be", socket_path);
-  memcpy(address.sun_path, socket_path.data(), socket_path.size());
-  socket_.Reset(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket_.valid()) return FailWithErrno("socket");
-  if (connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    return Fail(ErrorCode::kUnavailable, "no template keeper at {}: {}", socket_path,
-                strerror(errno));
+  auto connected = ConnectUnix(socket_path, SOCK_SEQPACKET);
+  if (!connected)
+    return Fail(ErrorCode::kUnavailable, "no template keeper: {}", connected.error().message);
+  socket_ = std::move(*connected);
   RETURN_IF_ERROR(SendTemplateRequest(socket_.get(), request));
   ASSIGN_OR_RETURN(reply_watch_,
                    loop_.WatchFd(socket_.get(), EPOLLIN, [this](uint32_t) { OnReply(); }));

@@ -1,12 +1,9 @@
 #include "vm-backend/templates/template_keeper.h"
 
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox/kernel/process.h"
 #include "vm-backend/templates/template_messages.h"
 
 namespace catamaran {
@@ -19,9 +16,8 @@ struct TemplateKeeper::Entry {
   std::string reason;  // of a failure
   std::chrono::steady_clock::time_point failed_at;
   uint64_t last_use = 0;
-  std::vector<uint64_t> waiting;  // connections
-  UniqueFd child;                 // pidfd
-  EventLoop::Watch child_watch;
+  std::vector<uint64_t> waiting;    // connections
+  std::unique_ptr<ChildTask> task;  // loading or saving
 };
 
 struct TemplateKeeper::Connection {
@@ -214,7 +210,7 @@ void TemplateKeeper::DropUnused() {
     for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
       if (entry->second->state != Entry::State::kReady) continue;
       ++ready;
-      const bool saving = entry->second->child.valid();
+      const bool saving = entry->second->task != nullptr;
       const bool older =
           oldest == entries_.end() || entry->second->last_use < oldest->second->last_use;
       if (!saving && older) oldest = entry;
@@ -224,29 +220,21 @@ void TemplateKeeper::DropUnused() {
   }
 }
 
-void TemplateKeeper::RunInChild(Entry& entry, UniqueFunction<Status()> work,
-                                UniqueFunction<void(Status)> done) {
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid < 0) return done(FailWithErrno("fork"));
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != parent) _exit(1);
-    const Status outcome = work();
-    _exit(outcome ? 0 : static_cast<int>(outcome.error().code));
-  }
-  entry.child.Reset(syscall(SYS_pidfd_open, pid, 0));
-  auto watch = loop_.WatchProcess(entry.child.get(), [&entry, done = std::move(done)]() mutable {
-    siginfo_t info{};
-    waitid(P_PIDFD, entry.child.get(), &info, WEXITED);
-    entry.child_watch.Cancel();
-    entry.child.Reset();
-    if (info.si_code == CLD_EXITED && info.si_status == 0) return done({});
-    const auto code =
-        info.si_code == CLD_EXITED ? static_cast<ErrorCode>(info.si_status) : ErrorCode::kInternal;
-    done(Fail(code, "the child ended with status {}", info.si_status));
-  });
-  if (watch) entry.child_watch = std::move(watch).value();
+void TemplateKeeper::RunInChild(Entry& entry, UniqueFunction<Status()> work, Done done) {
+  auto shared = std::make_shared<Done>(std::move(done));
+  auto task = ChildTask::Start(
+      loop_,
+      [work = std::move(work)]() mutable -> Result<std::string> {
+        RETURN_IF_ERROR(work());
+        return std::string();
+      },
+      [&entry, shared](Result<std::string> outcome) {
+        const auto ended = std::move(entry.task);
+        if (outcome) return (*shared)({});
+        (*shared)(tl::unexpected(std::move(outcome).error()));
+      });
+  if (!task) return (*shared)(tl::unexpected(std::move(task).error()));
+  entry.task = std::move(*task);
 }
 
 }  // namespace catamaran

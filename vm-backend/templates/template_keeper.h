@@ -75,7 +75,7 @@ class TemplateKeeper {
   void Disconnect(uint64_t connection);
   Status StartLingering();
   // Runs `work` in a child and `done` with its outcome here.
-  void RunInChild(Entry& entry, UniqueFunction<Status()> work, UniqueFunction<void(Status)> done);
+  void RunInChild(Entry& entry, UniqueFunction<Status()> work, Done done);
 
   EventLoop& loop_;
   TemplateMaker& maker_;

@@ -5,66 +5,40 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "sandbox/kernel/mounts.h"
 #include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_server_process.h"
 
 namespace catamaran {
 namespace {
 
-// Ends with its parent, whatever ends that.
-void DieWithParent(pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  if (getppid() != parent) _exit(1);
-}
-
-[[noreturn]] void ServerChild(pid_t parent, UniqueFd stream, UniqueFd control) {
-  DieWithParent(parent);
+int ServerChild(UniqueFd stream, UniqueFd control) {
   prctl(PR_SET_NAME, "catamaran-vols", 0, 0, 0);
   signal(SIGPIPE, SIG_IGN);
   // Everything else that the shim holds stays with the shim.
-  const int kept_stream = fcntl(stream.get(), F_DUPFD, 200);
-  const int kept_control = fcntl(control.get(), F_DUPFD, 200);
-  const int low = std::min(kept_stream, kept_control);
-  const int high = std::max(kept_stream, kept_control);
-  close_range(3, low - 1, 0);
-  if (high - low > 1) close_range(low + 1, high - 1, 0);
-  close_range(high + 1, ~0u, 0);
-  fcntl(kept_stream, F_SETFD, FD_CLOEXEC);
-  fcntl(kept_control, F_SETFD, FD_CLOEXEC);
-  _exit(RunVolumeServer(UniqueFd(kept_stream), UniqueFd(kept_control)));
+  CloseDescriptorsExcept({0, 1, 2, stream.get(), control.get()});
+  return RunVolumeServer(std::move(stream), std::move(control));
 }
 
 // A detached copy of the mount at the path: it has no parent, so ".." at its root leads nowhere.
-// Returns the descriptor or -errno.
-int DetachMount(const VolumeServer::Volume& volume) {
-  const int fd = syscall(SYS_open_tree, AT_FDCWD, volume.path.c_str(),
-                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-  if (fd < 0) return -errno;
-  mount_attr everywhere{};
-  everywhere.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-  everywhere.propagation = MS_SLAVE;
-  if (volume.recursive_readonly) everywhere.attr_set |= MOUNT_ATTR_RDONLY;
-  if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &everywhere,
-              sizeof everywhere) != 0)
-    return -errno;
-  mount_attr top{};
-  top.attr_set = MOUNT_ATTR_RDONLY;
-  if (volume.readonly && syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &top, sizeof top) != 0)
-    return -errno;
-  return fd;
+Result<UniqueFd> DetachMount(const VolumeServer::Volume& volume) {
+  ASSIGN_OR_RETURN(UniqueFd mount,
+                   CloneMount(AT_FDCWD, volume.path.string(), Recursion::kRecursive));
+  const uint64_t everywhere =
+      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (volume.recursive_readonly ? MOUNT_ATTR_RDONLY : 0);
+  RETURN_IF_ERROR(SetMountAttributes(mount.get(), everywhere, Recursion::kRecursive));
+  RETURN_IF_ERROR(SetMountPropagation(mount.get(), MS_SLAVE, Recursion::kRecursive));
+  if (volume.readonly)
+    RETURN_IF_ERROR(SetMountAttributes(mount.get(), MOUNT_ATTR_RDONLY, Recursion::kOne));
+  return mount;
 }
 
 }  // namespace
 
-VolumeServer::VolumeServer(EventLoop& loop, pid_t pid, UniqueFd pidfd, UniqueFd control,
-                           Options options)
+VolumeServer::VolumeServer(EventLoop& loop, ChildProcess process, UniqueFd control, Options options)
     : loop_(loop),
-      pid_(pid),
-      pidfd_(std::move(pidfd)),
+      process_(std::move(process)),
       control_(std::move(control)),
       options_(std::move(options)) {}
 
@@ -74,27 +48,20 @@ Result<std::unique_ptr<VolumeServer>> VolumeServer::Start(EventLoop& loop, Uniqu
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
     return FailWithErrno("socketpair for the volume server");
   UniqueFd ours(sockets[0]), theirs(sockets[1]);
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid < 0) return FailWithErrno("fork the volume server");
-  if (pid == 0) ServerChild(parent, std::move(stream), std::move(theirs));
-  UniqueFd pidfd(syscall(SYS_pidfd_open, pid, 0));
-  if (!pidfd.valid()) {
-    const int problem = errno;
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-    return FailErrno(problem, "pidfd_open the volume server");
-  }
+  ASSIGN_OR_RETURN(ChildProcess process,
+                   CloneProcess({.dies_with_parent = true}, [&stream, &theirs] {
+                     return ServerChild(std::move(stream), std::move(theirs));
+                   }));
   std::unique_ptr<VolumeServer> server(
-      new VolumeServer(loop, pid, std::move(pidfd), std::move(ours), std::move(options)));
+      new VolumeServer(loop, std::move(process), std::move(ours), std::move(options)));
   RETURN_IF_ERROR(server->Watch());
   return server;
 }
 
 Status VolumeServer::Watch() {
-  ASSIGN_OR_RETURN(exit_watch_, loop_.WatchProcess(pidfd_.get(), [this] {
-    waitid(P_PIDFD, pidfd_.get(), nullptr, WEXITED);
-    pid_ = 0;
+  ASSIGN_OR_RETURN(exit_watch_, loop_.WatchProcess(process_.pidfd.get(), [this] {
+    (void)ReapChild(process_.pidfd.get());
+    ended_ = true;
     answer_watch_.Cancel();
     while (!pending_.empty())
       Complete(pending_.begin()->first,
@@ -108,43 +75,30 @@ Status VolumeServer::Watch() {
 
 VolumeServer::~VolumeServer() {
   exit_watch_.Cancel();
-  if (pid_ == 0) return;
-  kill(pid_, SIGKILL);
-  waitid(P_PIDFD, pidfd_.get(), nullptr, WEXITED);
+  if (!ended_) (void)KillAndReap(process_.pidfd.get());
 }
 
 void VolumeServer::AddVolume(const Volume& volume, UniqueFunction<void(Result<std::string>)> done) {
   const uint64_t number = next_volume_++;
   Pending& pending = pending_[number];
   pending.done = std::move(done);
-  pending.path = volume.path.string();
-  if (pid_ == 0)
-    return Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
-  const pid_t parent = getpid();
-  const pid_t opener = fork();
-  if (opener < 0) return Complete(number, FailWithErrno("fork to open {}", volume.path.string()));
-  if (opener == 0) {
-    DieWithParent(parent);
-    const int mount_fd = DetachMount(volume);
-    if (mount_fd < 0) _exit(std::min(-mount_fd, 255));
-    const VolumeCommand command{VolumeCommand::kAdd, 0, number};
-    _exit(SendVolumeCommand(control_.get(), command, mount_fd) ? 0 : EIO);
-  }
-  pending.opener.Reset(syscall(SYS_pidfd_open, opener, 0));
-  auto watch = loop_.WatchProcess(pending.opener.get(), [this, number] { OnOpenerExit(number); });
-  if (!watch) return Complete(number, tl::unexpected(std::move(watch).error()));
-  pending.opener_watch = std::move(watch).value();
-}
-
-// An opener that succeeded leaves the completion to the server's answer.
-void VolumeServer::OnOpenerExit(uint64_t volume) {
-  const auto found = pending_.find(volume);
-  if (found == pending_.end()) return;
-  siginfo_t info{};
-  waitid(P_PIDFD, found->second.opener.get(), &info, WEXITED);
-  if (info.si_code == CLD_EXITED && info.si_status == 0) return;
-  const int problem = info.si_code == CLD_EXITED ? info.si_status : EIO;
-  Complete(volume, FailErrno(problem, "open " + found->second.path + " as a volume"));
+  if (ended_) return Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
+  auto opener = ChildTask::Start(
+      loop_,
+      [&volume, number, control = control_.get()]() -> Result<std::string> {
+        auto mount = DetachMount(volume);
+        if (!mount)
+          return tl::unexpected(std::move(mount).error().While(
+              fmt::format("open {} as a volume", volume.path.string())));
+        RETURN_IF_ERROR(SendVolumeCommand(control, {VolumeCommand::kAdd, 0, number}, mount->get()));
+        return std::string();
+      },
+      [this, number](Result<std::string> opened) {
+        // The server's answer completes what was opened.
+        if (!opened) Complete(number, std::move(opened));
+      });
+  if (!opener) return Complete(number, tl::unexpected(std::move(opener).error()));
+  pending.opener = std::move(*opener);
 }
 
 void VolumeServer::OnAnswer() {
@@ -154,13 +108,6 @@ void VolumeServer::OnAnswer() {
     return;
   }
   const VolumeCommand& command = received->command;
-  const auto found = pending_.find(command.volume);
-  if (found == pending_.end()) return;
-  // The opener has sent its message, so it is about to end.
-  if (found->second.opener_watch.active()) {
-    found->second.opener_watch.Cancel();
-    waitid(P_PIDFD, found->second.opener.get(), nullptr, WEXITED);
-  }
   Complete(command.volume, std::to_string(command.volume));
 }
 

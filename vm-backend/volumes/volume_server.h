@@ -10,6 +10,7 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/base/unique_function.h"
 #include "sandbox/kernel/event_loop.h"
+#include "sandbox/kernel/process.h"
 
 namespace catamaran {
 
@@ -43,25 +44,22 @@ class VolumeServer {
   // Names already handed out go stale. Unknown ones are ignored.
   void RemoveVolume(const std::string& name);
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return process_.pid; }
 
  private:
-  VolumeServer(EventLoop& loop, pid_t pid, UniqueFd pidfd, UniqueFd control, Options options);
+  VolumeServer(EventLoop& loop, ChildProcess process, UniqueFd control, Options options);
   Status Watch();
   void OnAnswer();
-  void OnOpenerExit(uint64_t volume);
   void Complete(uint64_t volume, Result<std::string> result);
 
   struct Pending {
     UniqueFunction<void(Result<std::string>)> done;
-    std::string path;
-    UniqueFd opener;  // pidfd of the child that opens the path
-    EventLoop::Watch opener_watch;
+    std::unique_ptr<ChildTask> opener;
   };
 
   EventLoop& loop_;
-  pid_t pid_;
-  UniqueFd pidfd_;
+  ChildProcess process_;
+  bool ended_ = false;
   UniqueFd control_;
   Options options_;
   EventLoop::Watch exit_watch_;
