@@ -13,8 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-// An emulated machine on a busy host takes half a minute to boot.
-constexpr auto kBootPatience = std::chrono::seconds(180);
 constexpr auto kAskAgain = std::chrono::milliseconds(5);
 
 std::string IdentityOf(const std::string& path) {

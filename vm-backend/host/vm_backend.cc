@@ -11,8 +11,6 @@
 namespace catamaran {
 namespace {
 
-// An emulated machine on a busy host takes half a minute to boot.
-constexpr auto kBootPatience = std::chrono::seconds(120);
 // Between the end of the agent's channel and that of its machine.
 constexpr auto kEndPatience = std::chrono::seconds(10);
 

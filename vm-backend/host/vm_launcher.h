@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -54,6 +55,13 @@ class VirtualMachine {
   // For people: launcher, accelerator, "restored" or "booted", durations, why no template was used.
   virtual std::map<std::string, std::string> details() const = 0;
 };
+
+// How long a machine may take until its agent answers, booted or cloned. A bound for what hangs and
+// nothing else: a caller in a hurry has a deadline of its own, after which it destroys the sandbox
+// (a kubelet waits 2 to 4 minutes, then asks again). A cold boot takes 1 s with KVM, 5 s of CPU
+// emulated, which were seen to become over 2 minutes where 20 others wanted two CPUs; giving up
+// then costs the boot and begins another, on a host that needed none.
+inline constexpr auto kBootPatience = std::chrono::minutes(10);
 
 // Starts machines: the one place that knows a VMM. Nothing it does blocks the loop.
 class VmLauncher {
