@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "sandbox/base/files.h"
@@ -58,21 +59,6 @@ std::string Milliseconds(std::chrono::steady_clock::time_point since) {
 
 }  // namespace
 
-std::string EncodeFindings(const HostFindings& findings) {
-  return fmt::format("{}\n{}", findings.tsc_khz,
-                     findings.kvm ? std::string() : findings.kvm.error().message);
-}
-
-HostFindings DecodeFindings(const std::string& text) {
-  HostFindings findings;
-  findings.tsc_khz = std::strtoull(text.c_str(), nullptr, 10);
-  const size_t end = text.find('\n');
-  if (end == std::string::npos) findings.kvm = Fail(ErrorCode::kFailedPrecondition, "no answer");
-  if (end != std::string::npos && end + 1 < text.size())
-    findings.kvm = Fail(ErrorCode::kFailedPrecondition, "{}", text.substr(end + 1));
-  return findings;
-}
-
 Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostFindings& findings) {
   const spec::MachineSpec& spec = sandbox.machine();
   QemuMachine machine;
@@ -117,36 +103,69 @@ HostPath QemuLaunch::WritableDisk() const {
   return HostPath(sandbox_.data_directory()) / "writable.img";
 }
 
-void QemuLaunch::Begin() {
-  auto self = shared_from_this();
+// Beside the template keeper's socket: in the run directory, which ends with the boot.
+std::string QemuLaunch::FindingsFile() const {
+  const std::string& socket = sandbox_.machine().template_socket();
+  if (socket.empty()) return "";
+  return std::filesystem::path(socket).parent_path() / "host-findings";
+}
+
+void QemuLaunch::FindOut() {
+  const HostIdentity identity = HostIdentity::Now();
+  const std::string file = FindingsFile();
+  if (!file.empty()) {
+    const auto text = ReadFile(file, 64 << 10);
+    if (auto kept = text ? DecodeFindings(*text, identity, HostUptime())
+                         : Result<HostFindings>(tl::unexpected<Error>(text.error()))) {
+      findings_ = std::move(*kept);
+      host_known_ = true;
+      return;
+    }
+  }
   auto probe = ChildTask::Start(
       loop_,
-      []() -> Result<std::string> {
-        return EncodeFindings({ProbeKvm(), HostTscKhz()});
+      [identity, file]() -> Result<std::string> {
+        const std::string text = EncodeFindings(ExamineHost(), identity, HostUptime());
+        // Where it cannot be kept the next launch looks again.
+        if (!file.empty()) (void)ReplaceFile(file, text, 0600, Durability::kProcessCrash);
+        return text;
       },
-      [self](Result<std::string> text) {
+      [self = shared_from_this(), identity](Result<std::string> text) {
         // A probe that dies is a KVM that does not work.
+        auto found = text ? DecodeFindings(*text, identity, HostUptime())
+                          : Result<HostFindings>(tl::unexpected<Error>(text.error()));
         self->findings_ =
-            text ? DecodeFindings(*text) : HostFindings{tl::unexpected<Error>(text.error()), 0};
+            found ? std::move(*found) : HostFindings{tl::unexpected<Error>(found.error()), 0};
+        self->host_known_ = true;
         self->Prepared();
       });
+  if (!probe) {
+    findings_.kvm = tl::unexpected<Error>(probe.error());
+    host_known_ = true;
+    return;
+  }
+  probe_ = std::move(*probe);
+}
+
+void QemuLaunch::Begin() {
+  FindOut();
   auto disk = ChildTask::Start(
       loop_,
       [sandbox = sandbox_, target = WritableDisk()]() -> Result<std::string> {
         RETURN_IF_ERROR(PrepareFiles(sandbox, target));
         return std::string();
       },
-      [self](Result<std::string> made) {
+      [self = shared_from_this()](Result<std::string> made) {
         if (!made) self->disk_made_ = tl::unexpected<Error>(std::move(made).error());
+        self->disk_ready_ = true;
         self->Prepared();
       });
-  if (!probe || !disk) return Finish(tl::unexpected<Error>(!probe ? probe.error() : disk.error()));
-  probe_ = std::move(*probe);
+  if (!disk) return Finish(tl::unexpected<Error>(disk.error()));
   disk_ = std::move(*disk);
 }
 
 void QemuLaunch::Prepared() {
-  if (--tasks_left_ > 0) return;
+  if (!host_known_ || !disk_ready_) return;
   if (!disk_made_) return Finish(tl::unexpected<Error>(disk_made_.error()));
   auto machine = ResolveMachine(sandbox_, findings_);
   if (!machine) return Finish(tl::unexpected<Error>(std::move(machine).error()));

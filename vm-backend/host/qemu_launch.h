@@ -6,20 +6,12 @@
 
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
+#include "vm-backend/host/host_findings.h"
 #include "vm-backend/host/qemu_template.h"
 #include "vm-backend/host/qemu_vm.h"
 #include "vm-backend/templates/template_client.h"
 
 namespace catamaran {
-
-// What a launch finds out and prepares in a child, because it takes time or touches the disk.
-struct HostFindings {
-  Status kvm;  // the probe's
-  uint64_t tsc_khz = 0;
-};
-// As text, to cross from the child.
-std::string EncodeFindings(const HostFindings& findings);
-HostFindings DecodeFindings(const std::string& text);
 
 // The machine that a sandbox asks for on this host. kFailedPrecondition where the host cannot run
 // it, kInvalidArgument naming the field where the specification cannot be right.
@@ -29,8 +21,8 @@ Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostF
 // keeps the addresses that the guest gets: the pod's own stack never sees a frame again.
 Result<UniqueFd> MakePodTap(const spec::SandboxSpec& sandbox);
 
-// One launch under way: a pod's disk and the host's probe in two children, then QEMU, as a clone of
-// a template where there is one.
+// One launch under way: a pod's disk in a child and, where no shim of this boot has looked yet, the
+// host's probe in another; then QEMU, as a clone of a template where there is one.
 class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
  public:
   using Outcome = Completion<std::unique_ptr<VirtualMachine>>;
@@ -39,6 +31,7 @@ class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
   void Begin();
 
  private:
+  void FindOut();
   void Prepared();
   void AskForTemplate();
   void Clone(const Template& found);
@@ -48,6 +41,7 @@ class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
   void AttachWritableDisk();
   void Finish(Result<std::unique_ptr<VirtualMachine>> result);
   HostPath WritableDisk() const;
+  std::string FindingsFile() const;  // empty: they are not kept
 
   EventLoop& loop_;
   spec::SandboxSpec sandbox_;
@@ -57,7 +51,8 @@ class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
   std::unique_ptr<ChildTask> disk_;
   HostFindings findings_;
   Status disk_made_;
-  int tasks_left_ = 2;
+  bool host_known_ = false;
+  bool disk_ready_ = false;
   QemuMachine machine_;
   UniqueFd tap_;
   std::unique_ptr<TemplateQuestion> question_;

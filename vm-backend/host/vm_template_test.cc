@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "vm-backend/host/host_findings.h"
 #include "vm-backend/host/qemu_template.h"
 #include "vm-backend/host/vm_test_util.h"
 
@@ -104,6 +105,26 @@ TEST_F(VmTemplate, RunningClonesLeaveTheSharedMemoryAsItWas) {
   EXPECT_EQ(pwrite(shared->get(), "x", 1, 0), -1);
   EXPECT_EQ(fallocate(shared->get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20), -1);
   EXPECT_EQ(*DigestOf(shared->get()), *DigestOf(on_disk.memory.get()));
+}
+
+TEST_F(VmTemplate, TheHostIsProbedOnceForAllPods) {
+  VmPod first(*loop_);
+  ASSERT_TRUE(first.Create(Sandbox(first)));
+  const auto found = ReadFile(folder_ / "host-findings");
+  ASSERT_TRUE(found) << found.error().message;
+  ASSERT_TRUE(DecodeFindings(*found, HostIdentity::Now(), HostUptime()));
+  // A pod that looked for itself would not come to this conclusion.
+  HostFindings other{Fail(ErrorCode::kFailedPrecondition, "the first pod says so"), 0};
+  ASSERT_TRUE(ReplaceFile(folder_ / "host-findings",
+                          EncodeFindings(other, HostIdentity::Now(), HostUptime()), 0600,
+                          Durability::kProcessCrash));
+  VmPod second(*loop_);
+  auto sandbox = Sandbox(second);
+  sandbox.mutable_machine()->set_allow_emulation(false);
+  const auto refused = second.Create(sandbox);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("the first pod says so"), std::string::npos)
+      << refused.error().message;
 }
 
 TEST_F(VmTemplate, WithoutAKeeperAMachineBootsAndSaysWhy) {
