@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -11,65 +10,15 @@
 #include <optional>
 
 #include "sandbox/backend/namespace_stats.h"
+#include "sandbox/backend/sandbox_objects.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/container/container.h"
-#include "sandbox/container/plan_mounts.h"
 #include "sandbox/container/port_dialer.h"
 #include "sandbox/kernel/process.h"
 
 namespace catamaran {
 namespace {
-
-constexpr std::chrono::seconds kPatience(20);
-
-void Ignore(const Error&) {}
-
-// The sandbox's files, as the containers will find them.
-Status WriteSandboxFiles(const spec::SandboxSpec& sandbox) {
-  RETURN_IF_ERROR(MakeDirectories(sandbox.state_directory(), 0700));
-  RETURN_IF_ERROR(MakeDirectories(sandbox.state_directory() + "/files", 0700));
-  AbortStep();
-  for (int i = 0; i < sandbox.files_size(); ++i) {
-    const auto& file = sandbox.files(i);
-    const mode_t mode = file.mode() == 0 ? 0644 : file.mode() & 0777;
-    ASSIGN_OR_RETURN(auto made, OpenFile(SandboxFilePath(sandbox, i),
-                                         O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
-    // open(2) takes the umask off.
-    if (fchmod(made.get(), mode) != 0)
-      return FailWithErrno("chmod {}", SandboxFilePath(sandbox, i));
-    RETURN_IF_ERROR(WriteAll(made.get(), file.content()));
-    AbortStep();
-  }
-  RETURN_IF_ERROR(RootfsBuilder::MakeScratchFolders(sandbox.state_directory() + "/mounts"));
-  AbortStep();
-  return {};
-}
-
-// Groups of containers, also of those that nobody remembers; the leaf of the shim stays.
-Status RemoveGroups(const CgroupTree& tree, const std::string& path) {
-  auto pod = tree.OpenGroup(path);
-  if (!pod) {
-    if (pod.error().code == ErrorCode::kNotFound) return {};
-    return tl::unexpected(std::move(pod).error());
-  }
-  const Deadline deadline = Deadline::After(kPatience);
-  ASSIGN_OR_RETURN(const auto names, pod->Children());
-  bool shim_lives = false;
-  for (const auto& name : names) {
-    ASSIGN_OR_RETURN(auto group, tree.OpenGroup(path + "/" + name));
-    ASSIGN_OR_RETURN(const auto processes, group.Processes(Cgroup::Depth::kTree));
-    if (name == "shim" && !processes.empty()) {
-      shim_lives = true;
-      continue;
-    }
-    RETURN_IF_ERROR(group.KillAll(deadline));
-    RETURN_IF_ERROR(group.Remove(deadline));
-  }
-  ASSIGN_OR_RETURN(const auto own, pod->Processes(Cgroup::Depth::kGroup));
-  if (shim_lives || !own.empty()) return {};
-  return pod->Remove(deadline);
-}
 
 class NamespaceBackend final : public SandboxBackend {
  public:
@@ -170,9 +119,7 @@ void NamespaceBackend::RunTask(ChildTask::Work work, Done done) {
   auto task =
       ChildTask::Start(loop_, std::move(work), [this, key, shared](Result<std::string> result) {
         AbortStep();
-        std::shared_ptr<ChildTask> last(std::move(tasks_.at(key)));
-        tasks_.erase(key);
-        loop_.Post([last = std::move(last)]() mutable { last.reset(); });
+        const auto ended = tasks_.extract(key);
         if (result)
           (*shared)({});
         else
@@ -184,8 +131,6 @@ void NamespaceBackend::RunTask(ChildTask::Work work, Done done) {
     (*shared)(tl::unexpected(std::move(task).error()));
   }
 }
-
-// ---- The sandbox ----
 
 Status NamespaceBackend::BeginSandbox(const spec::SandboxSpec& sandbox) {
   if (state_ != State::kNone)
@@ -244,7 +189,7 @@ void NamespaceBackend::WatchInit() {
   if (pidfd < 0) return;
   auto watch = loop_.WatchProcess(pidfd, [this, pidfd] {
     init_watch_.Cancel();
-    ReapChild(pidfd).map_error([](const Error&) {});
+    (void)ReapChild(pidfd);
     if (state_ != State::kReady) return;
     state_ = State::kFailed;
     reason_ = "the init of the shared pid namespace has ended";
@@ -257,15 +202,14 @@ void NamespaceBackend::WatchInit() {
 
 void NamespaceBackend::RemoveSandboxObjects(Done done) {
   init_watch_.Cancel();
-  if (const int pidfd = context_.namespaces.init.pidfd.get(); pidfd >= 0)
-    KillAndReap(pidfd).map_error(Ignore);
+  if (const int pidfd = context_.namespaces.init.pidfd.get(); pidfd >= 0) (void)KillAndReap(pidfd);
   context_.namespaces = {};
   stats_.reset();
   state_ = State::kDestroying;
   RunTask(
       [tree = context_.cgroups, path = context_.spec.cgroup_path(),
        folder = context_.spec.state_directory()]() -> Result<std::string> {
-        RETURN_IF_ERROR(RemoveGroups(*tree, path));
+        RETURN_IF_ERROR(RemoveSandboxGroups(*tree, path));
         RETURN_IF_ERROR(RemoveTree(folder));
         return "";
       },
@@ -314,8 +258,6 @@ void NamespaceBackend::DestroySandbox(Done done) {
   }
   finish_one({});
 }
-
-// ---- Containers ----
 
 void NamespaceBackend::CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
                                        Completion<pod::CreateContainerResponse> done) {
@@ -385,8 +327,6 @@ void NamespaceBackend::UpdateResources(const pod::UpdateResourcesRequest& reques
   (*container)->UpdateResources(request.resources(), std::move(done));
 }
 
-// ---- What is ----
-
 void NamespaceBackend::Stats(Completion<pod::StatsResponse> done) {
   if (!stats_) return done(Fail(ErrorCode::kFailedPrecondition, "the sandbox is not ready"));
   std::vector<StatsReader::Source> sources;
@@ -430,11 +370,7 @@ void NamespaceBackend::FreezeOrThaw(bool freeze, Done done) {
     if (container->cgroup() != nullptr) paths.push_back(container->cgroup()->path());
   RunTask(
       [tree = context_.cgroups, paths, freeze]() -> Result<std::string> {
-        const Deadline deadline = Deadline::After(kPatience);
-        for (const auto& path : paths) {
-          ASSIGN_OR_RETURN(auto group, tree->OpenGroup(path));
-          RETURN_IF_ERROR(freeze ? group.Freeze(deadline) : group.Thaw(deadline));
-        }
+        RETURN_IF_ERROR(FreezeGroups(*tree, paths, freeze));
         return "";
       },
       std::move(done));

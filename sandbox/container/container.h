@@ -83,6 +83,7 @@ class Container {
   void UndoCreate(Error error);
   void OnInitExit(ProcessEnd end);
   void OnExecExit(const std::string& exec_id, ProcessEnd end);
+  Status CheckExec(const pod::ExecRequest& request) const;
   Status LaunchExec(const pod::ExecRequest& request, Stdio stdio,
                     std::shared_ptr<Completion<pod::ExecResponse>> done);
   spec::ProcessSpec ExecProcess(const pod::ExecRequest& request) const;

@@ -17,8 +17,7 @@ spec::ProcessSpec Container::ExecProcess(const pod::ExecRequest& request) const 
   return process;
 }
 
-Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
-                             std::shared_ptr<Completion<pod::ExecResponse>> done) {
+Status Container::CheckExec(const pod::ExecRequest& request) const {
   if (state_ != spec::RUNNING || !init_)
     return Fail(ErrorCode::kFailedPrecondition, "container {} is not running",
                 spec_.container_id());
@@ -27,6 +26,12 @@ Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
     return Fail(ErrorCode::kAlreadyExists, "exec {} exists", request.exec_id());
   if (request.args_size() == 0 || request.args(0).empty())
     return Fail(ErrorCode::kInvalidArgument, "args is empty: a program is needed");
+  return {};
+}
+
+Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
+                             std::shared_ptr<Completion<pod::ExecResponse>> done) {
+  RETURN_IF_ERROR(CheckExec(request));
   const spec::ProcessSpec process = ExecProcess(request);
   ExecInput input;
   input.process = &process;

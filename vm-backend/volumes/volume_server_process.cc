@@ -24,6 +24,13 @@
 #include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_filesystem.h"
 
+// libfuse's low-level half hands character devices in user space (CUSE) on to this; none are
+// served. Defined here it keeps the other half, which loads modules by dlopen(3), out of a static
+// program.
+extern "C" void cuse_lowlevel_init(fuse_req_t request, fuse_ino_t, const void*) {
+  fuse_reply_err(request, ENOSYS);
+}
+
 namespace catamaran {
 namespace {
 
