@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "cri/images/image_store.h"
-#include "cri/network/pod_network.h"
+#include "cri/network/builtin/builtin_network.h"
 #include "cri/pods/pods.h"
 #include "cri/service/absent_network.h"
 #include "cri/service/directory_lock.h"

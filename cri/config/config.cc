@@ -168,6 +168,19 @@ Status ReadHandler(const YamlValue& value, const ConfigPlaces& places, Config* c
   return {};
 }
 
+// Plugins get them as one ':'-separated list.
+Status ReadPluginFolders(const YamlValue& value, std::vector<HostPath>* out) {
+  out->clear();
+  RETURN_IF_ERROR(value.ReadSequence([out](const YamlValue& item) -> Status {
+    RETURN_IF_ERROR(ReadPath(item, &out->emplace_back()));
+    if (out->back().string().find(':') != std::string::npos)
+      return item.Wrong("a path without ':'");
+    return {};
+  }));
+  if (out->empty()) return value.Wrong("at least one folder");
+  return {};
+}
+
 // Keys that other values depend on are checked once all is read.
 struct Lines {
   int default_handler = 0;
@@ -203,6 +216,15 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
               [config](const YamlValue& c) {
                 return ReadCidr(c, AF_INET6, 16, 126, &config->builtin_cidr_v6);
               }},
+         });
+       }},
+      {"cni",
+       [config](const YamlValue& v) {
+         return v.ReadMapping({
+             {"conf_dir",
+              [config](const YamlValue& c) { return ReadPath(c, &config->cni_conf_dir); }},
+             {"bin_dirs",
+              [config](const YamlValue& c) { return ReadPluginFolders(c, &config->cni_bin_dirs); }},
          });
        }},
       {"allow_emulation",

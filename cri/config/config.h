@@ -32,7 +32,9 @@ struct Config {
   std::string default_handler = "ns";
   Network network = Network::kCni;
   std::string builtin_cidr_v4 = "10.88.0.0/16";
-  std::string builtin_cidr_v6;   // empty: IPv4 only
+  std::string builtin_cidr_v6;  // empty: IPv4 only
+  HostPath cni_conf_dir{"/etc/cni/net.d"};
+  std::vector<HostPath> cni_bin_dirs{HostPath("/opt/cni/bin"), HostPath("/usr/lib/cni")};
   bool allow_emulation = false;  // let VMs run without hardware acceleration
   HostPath shim;                 // the program catamaran-shim
   std::string log_level = "info";

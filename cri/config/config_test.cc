@@ -40,6 +40,7 @@ cgroup_root: /pods
 default_handler: big
 network: builtin
 builtin_network: {cidr_v4: 10.1.0.0/16, cidr_v6: "fd00::/64"}
+cni: {conf_dir: /c, bin_dirs: [/a, /b/]}
 allow_emulation: true
 shim: /s
 log: {level: debug}
@@ -56,6 +57,8 @@ handlers:
   EXPECT_EQ(config->cgroup_root, "/pods");
   EXPECT_EQ(config->network, Config::Network::kBuiltin);
   EXPECT_EQ(config->builtin_cidr_v6, "fd00::/64");
+  EXPECT_EQ(config->cni_conf_dir.string(), "/c");
+  EXPECT_EQ(config->cni_bin_dirs, (std::vector{HostPath("/a"), HostPath("/b")}));
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_EQ(config->shim.string(), "/s");
   const HandlerConfig* big = config->FindHandler("");

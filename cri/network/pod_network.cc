@@ -4,6 +4,18 @@
 
 namespace catamaran {
 
+const char* ProtocolName(PortMapping::Protocol protocol) {
+  switch (protocol) {
+    case PortMapping::Protocol::kTcp:
+      return "tcp";
+    case PortMapping::Protocol::kUdp:
+      return "udp";
+    case PortMapping::Protocol::kSctp:
+      return "sctp";
+  }
+  return "tcp";
+}
+
 std::vector<std::string> PodNetworkResult::ips() const {
   std::vector<std::string> all;
   for (const auto& interface : interfaces)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,11 +21,19 @@ struct PortMapping {
   uint16_t host_port = 0;
   std::string host_ip;  // empty: every address
 };
+const char* ProtocolName(PortMapping::Protocol protocol);  // "tcp", "udp", "sctp"
 
 struct PodNetworkRequest {
   PodId pod;
   std::string pod_name, pod_namespace, pod_uid;  // CNI_ARGS
   std::vector<PortMapping> ports;
+  // What plugins may ask for beside that; the built-in network needs none of it.
+  std::map<std::string, std::string> annotations;
+  struct Dns {
+    std::vector<std::string> servers, searches, options;
+  };
+  std::optional<Dns> dns;
+  std::string cgroup_parent;  // the group that the kubelet made for the pod; may be empty
 };
 
 // What a pod got. `netns` is a host path that pins its namespace until Detach.
@@ -59,13 +68,5 @@ class PodNetwork {
   // UpdateRuntimeConfig's pod CIDR: "10.1.0.0/24" or a comma-separated dual-stack pair.
   virtual Status SetPodCidr(const std::string& cidr) = 0;
 };
-
-struct BuiltinNetworkOptions {
-  HostPath root;  // for records: <root>/network
-  HostPath run;   // for netns pins: <run>/netns
-  std::string cidr_v4 = "10.88.0.0/16";
-  std::string cidr_v6;  // empty: IPv4 only
-};
-Result<std::unique_ptr<PodNetwork>> MakeBuiltinNetwork(const BuiltinNetworkOptions& options);
 
 }  // namespace catamaran

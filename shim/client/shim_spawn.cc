@@ -57,7 +57,7 @@ Result<UniqueFd> DuplicateHigh(int fd) {
 struct SpawnSettings {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
-  SpawnSettings() {
+  explicit SpawnSettings(const SpawnOptions& options) {
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
     sigset_t none, all;
@@ -65,7 +65,9 @@ struct SpawnSettings {
     sigfillset(&all);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+    if (options.own_process_group) flags |= POSIX_SPAWN_SETPGROUP;  // 0: the child's own number
+    posix_spawnattr_setflags(&attributes, flags);
   }
   ~SpawnSettings() {
     posix_spawn_file_actions_destroy(&actions);
@@ -74,11 +76,19 @@ struct SpawnSettings {
   SpawnSettings(const SpawnSettings&) = delete;
 };
 
+std::vector<char*> Pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (const auto& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 }  // namespace
 
 Result<SpawnedProcess> SpawnProgram(const UniqueFd& program, const std::vector<std::string>& args,
-                                    const std::vector<std::pair<int, int>>& descriptors) {
-  SpawnSettings settings;
+                                    const std::vector<std::pair<int, int>>& descriptors,
+                                    const SpawnOptions& options) {
+  SpawnSettings settings(options);
   std::vector<UniqueFd> copies;
   int highest = kShimProgramFd;
   posix_spawn_file_actions_addopen(&settings.actions, 0, "/dev/null", O_RDONLY, 0);
@@ -92,13 +102,11 @@ Result<SpawnedProcess> SpawnProgram(const UniqueFd& program, const std::vector<s
     highest = std::max(highest, target);
   }
   posix_spawn_file_actions_addclosefrom_np(&settings.actions, highest + 1);
-  std::vector<char*> argv;
-  for (const auto& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
-  argv.push_back(nullptr);
+  std::vector<char*> argv = Pointers(args), envp = Pointers(options.environment);
   const std::string path = fmt::format("/proc/self/fd/{}", kShimProgramFd);
   SpawnedProcess process;
   const int error = posix_spawn(&process.pid, path.c_str(), &settings.actions, &settings.attributes,
-                                argv.data(), environ);
+                                argv.data(), options.environment.empty() ? environ : envp.data());
   if (error != 0) return FailErrno(error, "start " + args[0]);
   // Ours until it is reaped: the number cannot have been given to another process.
   process.pidfd = UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, process.pid, 0)));

@@ -23,12 +23,18 @@ struct SpawnedProcess {
   UniqueFd pidfd;
 };
 
+struct SpawnOptions {
+  std::vector<std::string> environment;  // NAME=value; empty: this process's own
+  bool own_process_group = false;        // so that it can be killed with all that it starts
+};
+
 // posix_spawn(3) of the program behind `program` with these descriptors, standard error, /dev/null
 // as the other two, and no others (close-from). Safe in a threaded process: it never runs our code
 // between fork and exec. The child gets default signal dispositions and an empty mask. The caller
 // reaps it.
 Result<SpawnedProcess> SpawnProgram(const UniqueFd& program, const std::vector<std::string>& args,
-                                    const std::vector<std::pair<int, int>>& descriptors);
+                                    const std::vector<std::pair<int, int>>& descriptors,
+                                    const SpawnOptions& options = {});
 
 // A copy of the program that nothing can write to, for all shims of this daemon: their pages are
 // shared, and a container that reaches /proc/<pid>/exe cannot overwrite it (CVE-2019-5736). A

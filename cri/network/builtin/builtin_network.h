@@ -1,18 +1,26 @@
 #pragma once
 
-#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "cri/network/address_range.h"
-#include "cri/network/network_record.pb.h"
+#include "cri/network/builtin/address_range.h"
+#include "cri/network/builtin/network_record.pb.h"
+#include "cri/network/builtin/record_store.h"
+#include "cri/network/pod_claims.h"
 #include "cri/network/pod_network.h"
-#include "cri/network/record_store.h"
 
 namespace catamaran {
+
+struct BuiltinNetworkOptions {
+  HostPath root;  // for records: <root>/network
+  HostPath run;   // for netns pins: <run>/netns
+  std::string cidr_v4 = "10.88.0.0/16";
+  std::string cidr_v6;  // empty: IPv4 only
+};
+Result<std::unique_ptr<PodNetwork>> MakeBuiltinNetwork(const BuiltinNetworkOptions& options);
 
 // The network that needs no plugins: every pod gets a routed veth pair and an address from one
 // range. Use MakeBuiltinNetwork.
@@ -34,7 +42,6 @@ class BuiltinNetwork final : public PodNetwork {
 
  private:
   using Record = network::NetworkRecord;
-  class Claim;
 
   BuiltinNetwork(NetworkRecordStore store, HostPath pins, std::string tag, std::string boot_id)
       : store_(std::move(store)),
@@ -56,10 +63,9 @@ class BuiltinNetwork final : public PodNetwork {
   const std::string tag_;  // of everything this daemon makes in the machine's namespace
   const std::string boot_id_;
 
-  mutable std::mutex
-      mutex_;  // guards what follows; never held while waiting for anything but disks
-  std::condition_variable released_;
-  std::set<std::string> claimed_;  // pods being worked on
+  PodClaims claims_;
+  // Guards what follows; never held while waiting for anything but disks.
+  mutable std::mutex mutex_;
   std::map<std::string, Record> records_;
   std::vector<AddressRange> ranges_;
   std::string pod_cidr_;

@@ -1,4 +1,4 @@
-#include "cri/network/record_store.h"
+#include "cri/network/builtin/record_store.h"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "cri/network/address_range.h"
+#include "cri/network/builtin/address_range.h"
 #include "sandbox/base/result.h"
 #include "sandbox/spec/sandbox_spec.pb.h"
 

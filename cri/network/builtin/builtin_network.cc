@@ -1,11 +1,11 @@
-#include "cri/network/builtin_network.h"
+#include "cri/network/builtin/builtin_network.h"
 
 #include <algorithm>
 #include <unordered_set>
 
+#include "cri/network/builtin/nft_rules.h"
+#include "cri/network/builtin/pod_link.h"
 #include "cri/network/netns_pin.h"
-#include "cri/network/nft_rules.h"
-#include "cri/network/pod_link.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
 #include "sandbox/kernel/netlink_message.h"
@@ -15,7 +15,6 @@ namespace {
 
 constexpr int kMostAttempts = 8;
 constexpr auto kRulesPatience = std::chrono::seconds(30);
-constexpr size_t kLongestPodId = 200;
 
 // Seven hexadecimal digits of the run folder's name (FNV-1a): daemons that live side by side have
 // different ones, and a daemon finds its own things again.
@@ -24,29 +23,6 @@ std::string TagOf(const HostPath& run) {
   for (const char c : run.value().lexically_normal().string())
     hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   return fmt::format("{:07x}", (hash ^ hash >> 32) & 0xfffffff);
-}
-
-Status CheckPodId(const PodId& pod) {
-  const auto& id = pod.value();
-  const bool good = !id.empty() && id.size() <= kLongestPodId && id[0] != '.' &&
-                    std::all_of(id.begin(), id.end(), [](unsigned char c) {
-                      return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-                    });
-  if (good) return {};
-  return Fail(ErrorCode::kInvalidArgument, "pod id \"{}\": must be letters, digits, -, _ and .",
-              id);
-}
-
-std::string ProtocolName(PortMapping::Protocol protocol) {
-  switch (protocol) {
-    case PortMapping::Protocol::kTcp:
-      return "tcp";
-    case PortMapping::Protocol::kUdp:
-      return "udp";
-    case PortMapping::Protocol::kSctp:
-      return "sctp";
-  }
-  return "tcp";
 }
 
 // Those that need a rule. Addresses are written anew, so that nothing else gets into the rules.
@@ -90,38 +66,6 @@ Result<std::vector<AddressRange>> ConfiguredRanges(const BuiltinNetworkOptions& 
 }
 
 }  // namespace
-
-// The right to work on one pod: waits for whoever works on it now.
-class BuiltinNetwork::Claim {
- public:
-  static Result<Claim> Take(BuiltinNetwork& network, const PodId& pod, Deadline deadline) {
-    RETURN_IF_ERROR(CheckPodId(pod));
-    std::unique_lock lock(network.mutex_);
-    const auto free = [&] { return !network.claimed_.contains(pod.value()); };
-    while (!free()) {
-      if (deadline.expired())
-        return Fail(ErrorCode::kDeadlineExceeded, "the network of pod {} is being changed",
-                    pod.value());
-      network.released_.wait_for(lock, deadline.Remaining());
-    }
-    network.claimed_.insert(pod.value());
-    return Claim(&network, pod.value());
-  }
-  Claim(Claim&& other) noexcept
-      : network_(std::exchange(other.network_, nullptr)), pod_(std::move(other.pod_)) {}
-  Claim& operator=(Claim&&) = delete;
-  ~Claim() {
-    if (network_ == nullptr) return;
-    const std::lock_guard lock(network_->mutex_);
-    network_->claimed_.erase(pod_);
-    network_->released_.notify_all();
-  }
-
- private:
-  Claim(BuiltinNetwork* network, std::string pod) : network_(network), pod_(std::move(pod)) {}
-  BuiltinNetwork* network_;
-  std::string pod_;
-};
 
 Result<std::unique_ptr<BuiltinNetwork>> BuiltinNetwork::Make(const BuiltinNetworkOptions& options) {
   ASSIGN_OR_RETURN(auto ranges, ConfiguredRanges(options));
@@ -235,7 +179,7 @@ Status BuiltinNetwork::Connect(const Record& record, Deadline deadline) {
 Result<PodNetworkResult> BuiltinNetwork::Attach(const PodNetworkRequest& request,
                                                 Deadline deadline) {
   ASSIGN_OR_RETURN(const auto ports, HostPorts(request.ports));
-  ASSIGN_OR_RETURN(const Claim claim, Claim::Take(*this, request.pod, deadline));
+  ASSIGN_OR_RETURN(const auto claim, claims_.Take(request.pod, deadline));
   {
     const std::lock_guard lock(mutex_);
     if (records_.contains(request.pod.value()))
@@ -278,7 +222,7 @@ Status BuiltinNetwork::TearDown(const Record& record, Deadline deadline) {
 }
 
 Status BuiltinNetwork::Detach(const PodId& pod, Deadline deadline) {
-  ASSIGN_OR_RETURN(const Claim claim, Claim::Take(*this, pod, deadline));
+  ASSIGN_OR_RETURN(const auto claim, claims_.Take(pod, deadline));
   Record record;
   {
     const std::lock_guard lock(mutex_);

@@ -1,4 +1,4 @@
-#include "cri/network/pod_link.h"
+#include "cri/network/builtin/pod_link.h"
 
 #include <sys/socket.h>
 

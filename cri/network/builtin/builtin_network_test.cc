@@ -1,4 +1,4 @@
-#include "cri/network/builtin_network.h"
+#include "cri/network/builtin/builtin_network.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <functional>
 #include <thread>
 
-#include "cri/network/nft_rules.h"
+#include "cri/network/builtin/nft_rules.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"

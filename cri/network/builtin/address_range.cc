@@ -1,4 +1,4 @@
-#include "cri/network/address_range.h"
+#include "cri/network/builtin/address_range.h"
 
 #include <sys/socket.h>
 

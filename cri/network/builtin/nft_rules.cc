@@ -1,4 +1,4 @@
-#include "cri/network/nft_rules.h"
+#include "cri/network/builtin/nft_rules.h"
 
 namespace catamaran {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "cri/network/network_record.pb.h"
+#include "cri/network/builtin/network_record.pb.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
 
