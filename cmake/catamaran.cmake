@@ -1,8 +1,9 @@
-# The three functions by which every folder declares what it builds.
+# The functions by which every folder declares what it builds.
 #
 #   catamaran_library(NAME SOURCES ... LINK ...)     a static library of one folder
 #   catamaran_test(NAME SOURCES ... LINK ... LABELS unit|privileged|vm|e2e [RUNTIME lite|full])
 #   catamaran_proto(NAME PROTO path)                 a library of one .proto, includes from the root
+#   catamaran_static(NAME...)                        no shared libraries: programs that run where there are none
 #   catamaran_fuzz(NAME SOURCES ... LINK ... SEEDS dir)   a libFuzzer target (CATAMARAN_FUZZ=ON)
 #
 # Per-pod programs and everything below them use the lite protobuf runtime, linked statically; the
@@ -65,6 +66,16 @@ function(catamaran_test name)
   if("unit" IN_LIST ARG_LABELS)
     add_dependencies(unit_tests ${name})
   endif()
+endfunction()
+
+# Sanitizers do not allow it; what they run stays on this machine.
+function(catamaran_static)
+  if(CATAMARAN_SANITIZE OR CATAMARAN_FUZZ)
+    return()
+  endif()
+  foreach(name ${ARGN})
+    target_link_options(${name} PRIVATE -static)
+  endforeach()
 endfunction()
 
 # Generated code is not ours to keep warning-free.

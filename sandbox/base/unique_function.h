@@ -10,7 +10,7 @@ template <typename Signature>
 class UniqueFunction;
 
 // A callable that is moved, never copied, so that it may own descriptors and promises
-// (std::move_only_function is C++23).
+// (std::move_only_function is C++23). Lambdas convert; `requires` keeps copies and moves apart.
 template <typename R, typename... Args>
 class UniqueFunction<R(Args...)> {
  public:
@@ -18,7 +18,7 @@ class UniqueFunction<R(Args...)> {
   template <typename F>
   requires(!std::is_same_v<std::decay_t<F>, UniqueFunction> &&
            std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-      UniqueFunction(F&& function)  // NOLINT(google-explicit-constructor): lambdas convert
+      UniqueFunction(F&& function)  // NOLINT(google-explicit-constructor,bugprone-forwarding*)
       : callable_(std::make_unique<Holder<std::decay_t<F>>>(std::forward<F>(function))) {}
 
   R operator()(Args... args) { return callable_->Call(std::forward<Args>(args)...); }
