@@ -38,5 +38,10 @@ for file in "${sources[@]}"; do
   fi
 done
 
+# Whoever opens a folder of code finds out there what it is and who may call it.
+while read -r folder; do
+  [[ -f $folder/README.md ]] || breach "$folder: a folder of code has a README.md of one screen"
+done < <(printf '%s\n' "${sources[@]}" | xargs -n1 dirname | sort -u)
+
 ((breaches == 0)) || { echo "$breaches breaches of the layout's rules"; exit 1; }
 echo "layout: ${#sources[@]} files keep the rules"

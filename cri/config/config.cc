@@ -254,7 +254,7 @@ void AddDefaultHandlers(const ConfigPlaces& places, Config* config) {
 // Flags are read like the file's values, so that both obey the same rules.
 Status ApplyOverrides(const ConfigOverrides& overrides, Config* config) {
   const auto apply = [&](const std::string& flag, const std::string& value,
-                         std::function<Status(const YamlValue&)> read) -> Status {
+                         const std::function<Status(const YamlValue&)>& read) -> Status {
     if (value.empty()) return {};
     return YamlValue::ReadScalar(value, flag, read);
   };

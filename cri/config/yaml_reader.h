@@ -48,8 +48,8 @@ class YamlValue {
   const std::string& path() const { return path_; }
 
  private:
-  YamlValue(YAML::Node node, std::string path, const std::string* file_name, int line)
-      : node_(std::move(node)), path_(std::move(path)), file_name_(file_name), line_(line) {}
+  YamlValue(const YAML::Node& node, std::string path, const std::string* file_name, int line)
+      : node_(node), path_(std::move(path)), file_name_(file_name), line_(line) {}
   Result<std::string> Scalar() const;
 
   YAML::Node node_;

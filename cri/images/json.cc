@@ -89,11 +89,12 @@ Result<uint64_t> JsonObject::Size(const char* field) const {
 
 Result<std::vector<std::string>> JsonObject::Strings(const char* field) const {
   std::vector<std::string> strings;
-  RETURN_IF_ERROR(ForEach(field, [&](const nlohmann::json& element, std::string where) -> Status {
-    ASSIGN_OR_RETURN(auto text, JsonString(element, where));
-    strings.push_back(std::move(text));
-    return {};
-  }));
+  RETURN_IF_ERROR(
+      ForEach(field, [&](const nlohmann::json& element, const std::string& where) -> Status {
+        ASSIGN_OR_RETURN(auto text, JsonString(element, where));
+        strings.push_back(std::move(text));
+        return {};
+      }));
   return strings;
 }
 

@@ -74,7 +74,7 @@ Status QmpClient::PassDescriptor(const std::string& name, int fd) {
   if (!output_.empty()) return Fail(ErrorCode::kUnavailable, "the monitor of QEMU is busy");
   // The answer is not waited for: a command that misses the descriptor fails itself.
   const uint64_t id = next_id_++;
-  pending_[id] = Pending{"getfd", [](Result<nlohmann::json>) {}, {}};
+  pending_[id] = Pending{"getfd", [](const Result<nlohmann::json>&) {}, {}};
   const nlohmann::json command = {
       {"execute", "getfd"}, {"id", id}, {"arguments", {{"fdname", name}}}};
   const std::string text = command.dump() + "\n";
@@ -93,12 +93,12 @@ Status QmpClient::PassDescriptor(const std::string& name, int fd) {
   const ssize_t count = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
   if (count < 0) return FailWithErrno("pass a descriptor to QEMU");
   // The descriptor went with the first byte.
-  Send(text.substr(static_cast<size_t>(count)));
+  Send(std::string_view(text).substr(static_cast<size_t>(count)));
   return {};
 }
 
-void QmpClient::Send(std::string text) {
-  output_ += std::move(text);
+void QmpClient::Send(std::string_view text) {
+  output_ += text;
   Flush();
 }
 

@@ -45,7 +45,7 @@ class QmpClient {
   QmpClient(EventLoop& loop, UniqueFd socket);
   void Readable(uint32_t events);
   void Line(const std::string& line);
-  void Send(std::string text);
+  void Send(std::string_view text);
   void Flush();
   void Close(const std::string& reason);
   void Settle(uint64_t id, Result<nlohmann::json> result);

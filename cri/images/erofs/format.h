@@ -45,8 +45,11 @@ constexpr size_t kMaximumName = 255;
 constexpr size_t kXattrHeaderBytes = 12;
 constexpr size_t kXattrEntryBytes = 4;  // u8 name length, u8 name index, u16 value size
 constexpr size_t kMaximumXattrValue = 65535;
-// 12 + 4 * (count - 1) bytes, count being 16 bits.
-constexpr size_t kMaximumXattrBytes = 12 + 4 * size_t{65534};
+// What an inode's 16-bit count of extended attributes stands for.
+constexpr size_t XattrBytes(uint16_t count) {
+  return count == 0 ? 0 : kXattrHeaderBytes + size_t{4} * (count - 1u);
+}
+constexpr size_t kMaximumXattrBytes = XattrBytes(65535);
 
 struct XattrPrefix {
   uint8_t index;

@@ -78,8 +78,7 @@ class Reader {
     inode.mtime_nsec = Get32(at + inode_at::kMtimeNsec);
     inode.size = Get64(at + inode_at::kSize);
     const uint32_t number = Get32(at + inode_at::kUnion);
-    const uint16_t count = Get16(at + inode_at::kXattrCount);
-    const uint64_t xattr_bytes = count == 0 ? 0 : kXattrHeaderBytes + 4 * (count - 1);
+    const uint64_t xattr_bytes = XattrBytes(Get16(at + inode_at::kXattrCount));
     RETURN_IF_ERROR(ReadXattrs(offset + inode_at::kBytes, xattr_bytes, inode));
     const uint64_t behind = offset + inode_at::kBytes + xattr_bytes;
     switch (inode.mode & S_IFMT) {
@@ -180,9 +179,8 @@ class Reader {
 
   Status ReadDirectory(InodeIndex directory) {
     const char* at = At(nids_[directory] * inode_at::kAlign, inode_at::kBytes);
-    const uint16_t count = Get16(at + inode_at::kXattrCount);
     const uint64_t behind = nids_[directory] * inode_at::kAlign + inode_at::kBytes +
-                            (count == 0 ? 0 : kXattrHeaderBytes + 4 * (count - 1));
+                            XattrBytes(Get16(at + inode_at::kXattrCount));
     std::string data;
     RETURN_IF_ERROR(ReadInMetadata(static_cast<Layout>(Get16(at) >> 1),
                                    Get32(at + inode_at::kUnion), behind, tree_.at(directory).size,
