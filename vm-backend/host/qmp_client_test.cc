@@ -18,6 +18,7 @@ class QmpClientTest : public testing::Test {
     int pair[2];
     ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     qemu_ = UniqueFd(pair[0]);
+    client_.reset();  // before its loop, where a test starts over
     loop_ = *EventLoop::Create();
     client_ = *QmpClient::Create(*loop_, UniqueFd(pair[1]));
   }

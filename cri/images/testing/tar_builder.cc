@@ -45,7 +45,7 @@ void TarBuilder::Header(const Entry& entry, char type, const std::string& name, 
   bytes_.append(header, sizeof(header));
 }
 
-TarBuilder& TarBuilder::Add(Entry entry) {
+TarBuilder& TarBuilder::Add(const Entry& entry) {
   auto pax = entry.pax;
   const auto has = [&](const std::string& key) {
     for (const auto& [name, value] : pax)

@@ -25,7 +25,7 @@ class TarBuilder {
     std::vector<std::pair<std::string, std::string>> pax;  // records put before the entry
   };
 
-  TarBuilder& Add(Entry entry);
+  TarBuilder& Add(const Entry& entry);
   TarBuilder& File(const std::string& name, const std::string& data) {
     return Add({.name = name, .data = data});
   }
