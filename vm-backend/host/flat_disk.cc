@@ -1,34 +1,21 @@
 #include "vm-backend/host/flat_disk.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "sandbox/base/files.h"
+
 namespace catamaran {
 namespace {
 
 constexpr uint64_t kSector = 512;
-// QEMU scans a name with "%511[^\n\r\"]" and reads at most 1 MiB of descriptor.
-constexpr size_t kLongestName = 511;
-constexpr size_t kMostExtents = 1024;
+constexpr size_t kMostExtents = 1024;  // QEMU reads at most 1 MiB of descriptor
 constexpr size_t kLongestSerial =
     20;  // of the device identification page, which names /dev/disk/by-id
 
-Status CheckExtent(const VmDisk::Extent& extent) {
-  const std::string name = extent.file.string();
-  if (name.empty() || name.front() != '/')
-    return Fail(ErrorCode::kInvalidArgument, "disk extent \"{}\": not an absolute path", name);
-  if (name.size() > kLongestName)
-    return Fail(ErrorCode::kInvalidArgument, "disk extent \"{}\": longer than {} bytes", name,
-                kLongestName);
-  if (name.find_first_of("\"\n\r") != std::string::npos)
-    return Fail(ErrorCode::kInvalidArgument,
-                "disk extent \"{}\": a quote or line break in its name", name);
-  if (extent.size_bytes == 0 || extent.size_bytes % kSector != 0)
-    return Fail(ErrorCode::kInvalidArgument, "disk extent \"{}\": {} bytes is not a multiple of {}",
-                name, extent.size_bytes, kSector);
-  return {};
-}
-
 }  // namespace
 
-Result<std::string> FlatDiskDescriptor(const VmDisk& disk) {
+Result<std::string> FlatDiskDescriptor(const VmDisk& disk, uint64_t first_set) {
   if (disk.serial.empty() || disk.serial.size() > kLongestSerial ||
       disk.serial.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
     return Fail(ErrorCode::kInvalidArgument,
@@ -40,12 +27,24 @@ Result<std::string> FlatDiskDescriptor(const VmDisk& disk) {
   std::string text =
       "# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\n"
       "createType=\"twoGbMaxExtentFlat\"\n\n# Extent description\n";
+  uint64_t set = first_set;
   for (const VmDisk::Extent& extent : disk.extents) {
-    RETURN_IF_ERROR(CheckExtent(extent));
+    if (extent.size_bytes == 0 || extent.size_bytes % kSector != 0)
+      return Fail(ErrorCode::kInvalidArgument,
+                  "disk extent \"{}\": {} bytes is not a multiple of {}", extent.file.string(),
+                  extent.size_bytes, kSector);
     // "RW" although the node is read-only: QEMU skips extents of any other access without a word.
-    text += fmt::format("RW {} FLAT \"{}\" 0\n", extent.size_bytes / kSector, extent.file.string());
+    text += fmt::format("RW {} FLAT \"/dev/fdset/{}\" 0\n", extent.size_bytes / kSector, set++);
   }
   return text + "\n# The Disk Data Base\nddb.adapterType = \"lsilogic\"\n";
+}
+
+Result<UniqueFd> FlatDiskFile(const std::string& descriptor) {
+  const UniqueFd file(memfd_create("catamaran-disk", MFD_CLOEXEC));
+  if (!file.valid()) return FailWithErrno("memfd_create");
+  RETURN_IF_ERROR(WriteAll(file.get(), descriptor));
+  // QEMU looks for a descriptor in the mode it wants.
+  return OpenFile(fmt::format("/proc/self/fd/{}", file.get()), O_RDONLY);
 }
 
 uint64_t DiskCapacity(const VmDisk& disk) {

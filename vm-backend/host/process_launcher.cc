@@ -22,7 +22,6 @@ class LocalAgent final : public VirtualMachine {
     VmmCommand command;
     command.arguments = {program, "--fd", std::to_string(kAgentDescriptor)};
     command.descriptors = {{kAgentDescriptor, theirs.get()}};
-    command.confined = false;  // it is the engine
     ASSIGN_OR_RETURN(
         agent->process_,
         VmmProcess::Start(loop, command, [raw = agent.get()](ProcessEnd end) { raw->Ended(end); }));

@@ -108,8 +108,8 @@ std::vector<std::string> QemuArguments(const QemuMachine& machine) {
     // QEMU keeps a kernel image in its heap: a clone, which never boots, goes without.
     Append(arguments, {"-incoming", "defer"});
   } else {
-    Append(arguments, {"-kernel", machine.kernel.string(), "-initrd", machine.initramfs.string(),
-                       "-append", machine.command_line});
+    Append(arguments,
+           {"-kernel", kKernelName, "-initrd", kInitramfsName, "-append", machine.command_line});
   }
   return arguments;
 }

@@ -48,6 +48,10 @@ struct QemuMachine {
   std::string mac;       // of the card
 };
 
+// The kernel and its initramfs as QEMU sees them, see qemu_confinement.h.
+inline constexpr char kKernelName[] = "/kernel";
+inline constexpr char kInitramfsName[] = "/initramfs";
+
 // Ids of what the launcher adds and removes while the machine runs.
 inline constexpr char kScsiBus[] = "scsi0.0";
 

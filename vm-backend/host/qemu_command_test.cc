@@ -57,7 +57,7 @@ TEST(QemuCommand, CloneHasTheTemplatesDevicesButNoKernel) {
   EXPECT_EQ(Devices(made), Devices(cloned));
   EXPECT_EQ(After(made, "-machine"), After(cloned, "-machine"));
   EXPECT_EQ(After(made, "-cpu"), After(cloned, "-cpu"));
-  EXPECT_EQ(After(made, "-kernel"), "/guest/vmlinuz");
+  EXPECT_EQ(After(made, "-kernel"), kKernelName);
   EXPECT_EQ(After(cloned, "-kernel"), "");
   EXPECT_EQ(After(cloned, "-incoming"), "defer");
 }

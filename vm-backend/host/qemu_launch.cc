@@ -1,12 +1,14 @@
 #include "vm-backend/host/qemu_launch.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <thread>
 
+#include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
 #include "vm-backend/host/qemu_launcher.h"
@@ -30,10 +32,26 @@ Status CheckReadable(const std::string& field, const std::string& path) {
   return {};
 }
 
+// QEMU opens it as a user who owns nothing.
+Status CheckBootFile(const std::string& field, const std::string& path) {
+  RETURN_IF_ERROR(CheckReadable(field, path));
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0)
+    return FailErrno(errno, fmt::format("machine.{}: \"{}\"", field, path));
+  if (!S_ISREG(status.st_mode))
+    return Fail(ErrorCode::kInvalidArgument, "machine.{}: \"{}\" is not a file", field, path);
+  if ((status.st_mode & S_IROTH) == 0)
+    return Fail(ErrorCode::kFailedPrecondition,
+                "machine.{}: \"{}\" cannot be read by the unprivileged user QEMU runs as; "
+                "chmod o+r it",
+                field, path);
+  return {};
+}
+
 Status PrepareFiles(const spec::SandboxSpec& sandbox, const HostPath& writable) {
   const spec::MachineSpec& machine = sandbox.machine();
-  RETURN_IF_ERROR(CheckReadable("kernel", machine.kernel()));
-  RETURN_IF_ERROR(CheckReadable("initramfs", machine.initramfs()));
+  RETURN_IF_ERROR(CheckBootFile("kernel", machine.kernel()));
+  RETURN_IF_ERROR(CheckBootFile("initramfs", machine.initramfs()));
   RETURN_IF_ERROR(MakeDirectories(sandbox.state_directory(), 0700));
   if (machine.writable_disk().empty()) return {};
   RETURN_IF_ERROR(CheckReadable("writable_disk", machine.writable_disk()));
@@ -194,7 +212,6 @@ QemuStart QemuLaunch::PlanStart() const {
   start.tap = tap_.get();
   start.machine.network = tap_.valid();
   if (tap_.valid()) start.machine.mac = sandbox_.interfaces(0).mac();
-  start.folder = HostPath(sandbox_.state_directory());
   return start;
 }
 
@@ -249,7 +266,12 @@ void QemuLaunch::AttachWritableDisk() {
   auto self = shared_from_this();
   tap_.Reset();  // QEMU has it
   if (sandbox_.machine().writable_disk().empty()) return Finish(std::move(vm_));
-  vm_->AttachWritable(WritableDisk(), kWritableSerial, [self](Status attached) {
+  auto disk = OpenFile(WritableDisk().string(), O_RDWR);
+  if (!disk) return Finish(tl::unexpected<Error>(std::move(disk).error()));
+  // It needs no name any more, and so ends with the machine, however that ends.
+  unlink(WritableDisk().c_str());
+  AbortStep();
+  vm_->AttachWritable(std::move(*disk), kWritableSerial, [self](Status attached) {
     self->vm_->SetDetail("vmm_answered_ms", Milliseconds(self->began_));
     if (attached) return self->Finish(std::move(self->vm_));
     Error error = std::move(attached).error();

@@ -1,13 +1,13 @@
 #include "vm-backend/host/qemu_vm.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
-#include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "vm-backend/host/flat_disk.h"
+#include "vm-backend/host/qemu_confinement.h"
 
 namespace catamaran {
 namespace {
@@ -28,6 +28,21 @@ Result<Ends> SocketPair() {
   return Ends{UniqueFd(pair[0]), UniqueFd(pair[1])};
 }
 
+std::string SetName(uint64_t set) { return fmt::format("/dev/fdset/{}", set); }
+
+// The descriptor and the files it speaks of. The files are the image store's and ours: on a local
+// disk, just used, and opened without waiting.
+Result<std::vector<UniqueFd>> OpenDisk(const VmDisk& disk, const std::string& descriptor) {
+  std::vector<UniqueFd> files;
+  ASSIGN_OR_RETURN(UniqueFd text, FlatDiskFile(descriptor));
+  files.push_back(std::move(text));
+  for (const VmDisk::Extent& extent : disk.extents) {
+    ASSIGN_OR_RETURN(UniqueFd file, OpenFile(extent.file.string(), O_RDONLY | O_NONBLOCK));
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
 std::string DescriptionOf(const ProcessEnd& end) {
   if (end.signal != 0) return fmt::format("QEMU was killed by signal {}", end.signal);
   if (end.exit_code == 0) return "the machine stopped by itself";
@@ -38,13 +53,14 @@ std::string DescriptionOf(const ProcessEnd& end) {
 
 Result<std::unique_ptr<QemuVm>> QemuVm::Start(EventLoop& loop, const QemuStart& start) {
   auto vm = std::unique_ptr<QemuVm>(new QemuVm(loop));
-  vm->folder_ = start.folder;
   ASSIGN_OR_RETURN(Ends monitor, SocketPair());
   ASSIGN_OR_RETURN(Ends console, SocketPair());
   ASSIGN_OR_RETURN(Ends agent, SocketPair());
   ASSIGN_OR_RETURN(Ends volumes, SocketPair());
   VmmCommand command;
   command.arguments = QemuArguments(start.machine);
+  command.confinement = QemuConfinement(start.machine);
+  ASSIGN_OR_RETURN(command.confinement->user, VmmUser());
   command.output = console.qemus.get();
   command.descriptors = {{kQemuMonitor, monitor.qemus.get()},
                          {kQemuConsole, console.qemus.get()},
@@ -71,11 +87,6 @@ Result<std::unique_ptr<QemuVm>> QemuVm::Start(EventLoop& loop, const QemuStart& 
   return vm;
 }
 
-QemuVm::~QemuVm() {
-  process_.reset();  // killed and reaped: nothing has the files open
-  for (const HostPath& file : owned_files_) unlink(file.c_str());
-}
-
 int QemuVm::FreeTarget() const {
   std::set<int> used;
   for (const auto& [serial, target] : targets_) used.insert(target);
@@ -85,25 +96,23 @@ int QemuVm::FreeTarget() const {
 }
 
 void QemuVm::AttachDisk(const VmDisk& disk, Done done) {
-  auto descriptor = FlatDiskDescriptor(disk);
+  const uint64_t first = next_set_ + 1;  // after the descriptor's own
+  auto descriptor = FlatDiskDescriptor(disk, first);
   if (!descriptor) return done(tl::unexpected<Error>(std::move(descriptor).error()));
-  const HostPath file = folder_ / (disk.serial + ".vmdk");
-  if (auto written = ReplaceFile(file.value(), *descriptor, 0600, Durability::kProcessCrash);
-      !written)
-    return done(tl::unexpected<Error>(std::move(written).error()));
-  AbortStep();
-  Owns(file);
-  const json node = {
-      {"driver", "vmdk"},
-      {"node-name", disk.serial},
-      {"read-only", true},
-      {"file",
-       {{"driver", "file"}, {"filename", file.string()}, {"read-only", true}, {"locking", "off"}}}};
-  Plug(disk.serial, node.dump(), std::move(done));
+  auto opened = OpenDisk(disk, *descriptor);
+  if (!opened) return done(tl::unexpected<Error>(std::move(opened).error()));
+  const json node = {{"driver", "vmdk"},
+                     {"node-name", disk.serial},
+                     {"read-only", true},
+                     {"file",
+                      {{"driver", "file"},
+                       {"filename", SetName(next_set_)},
+                       {"read-only", true},
+                       {"locking", "off"}}}};
+  Plug(disk.serial, std::move(*opened), node.dump(), std::move(done));
 }
 
-void QemuVm::AttachWritable(const HostPath& image, const std::string& serial, Done done) {
-  Owns(image);
+void QemuVm::AttachWritable(UniqueFd image, const std::string& serial, Done done) {
   writable_serial_ = serial;
   // The disk dies with the machine, so its flushes need not reach the host's disk.
   const json node = {{"driver", "raw"},
@@ -112,19 +121,25 @@ void QemuVm::AttachWritable(const HostPath& image, const std::string& serial, Do
                      {"cache", {{"no-flush", true}}},
                      {"file",
                       {{"driver", "file"},
-                       {"filename", image.string()},
+                       {"filename", SetName(next_set_)},
+                       {"locking", "off"},
                        {"discard", "unmap"},
                        {"cache", {{"no-flush", true}}}}}};
-  Plug(serial, node.dump(), std::move(done));
+  std::vector<UniqueFd> files;
+  files.push_back(std::move(image));
+  Plug(serial, std::move(files), node.dump(), std::move(done));
 }
 
-void QemuVm::Plug(const std::string& serial, const std::string& block_node, Done done) {
+void QemuVm::Plug(const std::string& serial, std::vector<UniqueFd> files,
+                  const std::string& block_node, Done done) {
   const int target = FreeTarget();
   if (target >= kMostTargets || targets_.contains(serial))
     return done(Fail(ErrorCode::kResourceExhausted, "no place for the disk \"{}\": {} are attached",
                      serial, targets_.size()));
   targets_[serial] = target;
-  // Both at once: QEMU carries them out in order, and a failure of the first, which is the one that
+  const uint64_t first_set = next_set_;
+  for (UniqueFd& file : files) monitor_->PassFile(next_set_++, std::move(file));
+  // All at once: QEMU carries them out in order, and a failure of the first, which is the one that
   // says why, fails the second.
   auto first = std::make_shared<Result<json>>(json());
   monitor_->Execute("blockdev-add", json::parse(block_node),
@@ -141,6 +156,9 @@ void QemuVm::Plug(const std::string& serial, const std::string& block_node, Done
                       done(tl::unexpected<Error>(
                           std::move(error).While(fmt::format("attach the disk {}", serial))));
                     });
+  // The disk has its own copies, which end with it.
+  for (uint64_t set = first_set; set < next_set_; ++set)
+    monitor_->Execute("remove-fd", {{"fdset-id", set}}, [](auto) {});
 }
 
 void QemuVm::DetachDisk(const std::string& serial, Done done) {
@@ -156,11 +174,9 @@ void QemuVm::DetachDisk(const std::string& serial, Done done) {
 }
 
 void QemuVm::Unplugged(const std::string& serial) {
-  targets_.erase(serial);
+  // Said by QEMU, which may say anything.
+  if (targets_.erase(serial) == 0) return;
   monitor_->Execute("blockdev-del", {{"node-name", serial}}, [this, serial](Result<json> deleted) {
-    const HostPath file = folder_ / (serial + ".vmdk");
-    unlink(file.c_str());
-    owned_files_.erase(file);
     if (auto node = detaching_.extract(serial)) {
       if (deleted)
         node.mapped()({});

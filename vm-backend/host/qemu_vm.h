@@ -19,14 +19,13 @@ struct QemuStart {
   QemuMachine machine;
   int tap = -1;
   int memory = -1;  // guest RAM, with a template
-  HostPath folder;  // for disk descriptors; on a tmpfs, since they are written on the loop
 };
 
-// A running QEMU: its process, its monitor, its disks.
+// A running QEMU: its process, its monitor, its disks. It is confined (VmmConfinement) and opens no
+// disk by name: files are opened here and handed over, for reading only where the disk is.
 class QemuVm final : public VirtualMachine {
  public:
   static Result<std::unique_ptr<QemuVm>> Start(EventLoop& loop, const QemuStart& start);
-  ~QemuVm() override;
 
   UniqueFd TakeAgentChannel() override { return std::move(agent_); }
   UniqueFd TakeVolumeChannel() override { return std::move(volumes_); }
@@ -38,32 +37,31 @@ class QemuVm final : public VirtualMachine {
   std::string writable_disk_serial() const override { return writable_serial_; }
   std::map<std::string, std::string> details() const override { return details_; }
 
-  // A raw image that the guest may write to; it is deleted with the machine.
-  void AttachWritable(const HostPath& image, const std::string& serial, Done done);
+  // A raw image, open for reading and writing, that the guest may write to.
+  void AttachWritable(UniqueFd image, const std::string& serial, Done done);
   void SetDetail(const std::string& key, const std::string& value) { details_[key] = value; }
-  // Deletes this file with the machine.
-  void Owns(const HostPath& file) { owned_files_.insert(file); }
   QmpClient& monitor() { return *monitor_; }
   std::string ConsoleTail() { return console_->Tail(); }
 
  private:
   explicit QemuVm(EventLoop& loop) : loop_(loop) {}
-  void Plug(const std::string& serial, const std::string& block_node, Done done);
+  // `files` become the file sets from next_set_ on, of which block_node speaks.
+  void Plug(const std::string& serial, std::vector<UniqueFd> files, const std::string& block_node,
+            Done done);
   void Unplugged(const std::string& serial);
   void Ended(ProcessEnd end);
   int FreeTarget() const;
 
   EventLoop& loop_;
-  HostPath folder_;
   UniqueFd agent_;
   UniqueFd volumes_;
   std::unique_ptr<ConsoleLog> console_;
   std::unique_ptr<QmpClient> monitor_;
   std::unique_ptr<VmmProcess> process_;
   std::map<std::string, int> targets_;  // SCSI target by serial
+  uint64_t next_set_ = 1;               // of files handed over
   std::map<std::string, Done> detaching_;
   std::string writable_serial_;
-  std::set<HostPath> owned_files_;
   std::map<std::string, std::string> details_;
   bool killed_ = false;
   std::string ended_;  // why; empty while it runs

@@ -1,5 +1,6 @@
 #include "vm-backend/host/qmp_client.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -13,6 +14,27 @@ namespace {
 // The longest answers are lists of devices of some ten KiB.
 constexpr size_t kLongestLine = 1 << 20;
 constexpr size_t kMostBytesARound = 256 << 10;
+
+constexpr auto kPatience = std::chrono::seconds(60);
+
+// send(2), with a descriptor unless it is negative.
+ssize_t SendWith(int socket, const std::string& text, int descriptor) {
+  iovec data{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof descriptor);
+    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  }
+  return sendmsg(socket, &message, MSG_NOSIGNAL);
+}
 
 std::string StringAt(const nlohmann::json& object, const char* key) {
   const auto found = object.find(key);
@@ -40,6 +62,24 @@ void QmpClient::OnEvent(EventHandler handler) { on_event_ = std::move(handler); 
 
 void QmpClient::Execute(const std::string& command, const nlohmann::json& arguments, Answer answer,
                         std::chrono::milliseconds patience) {
+  Add(command, arguments, std::move(answer), patience, UniqueFd());
+}
+
+Status QmpClient::PassDescriptor(const std::string& name, int fd) {
+  UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return FailWithErrno("dup a descriptor for QEMU");
+  Add(
+      "getfd", {{"fdname", name}}, [](auto) {}, kPatience, std::move(copy));
+  return {};
+}
+
+void QmpClient::PassFile(uint64_t set, UniqueFd file) {
+  Add(
+      "add-fd", {{"fdset-id", set}}, [](auto) {}, kPatience, std::move(file));
+}
+
+void QmpClient::Add(const std::string& command, const nlohmann::json& arguments, Answer answer,
+                    std::chrono::milliseconds patience, UniqueFd descriptor) {
   const uint64_t id = next_id_++;
   Pending& pending = pending_[id];
   pending = Pending{command, std::move(answer), {}};
@@ -56,7 +96,9 @@ void QmpClient::Execute(const std::string& command, const nlohmann::json& argume
   if (timer) pending.timer = std::move(*timer);
   nlohmann::json message = {{"execute", command}, {"id", id}};
   if (!arguments.empty()) message["arguments"] = arguments;
-  Send(message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  output_.push_back({message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
+                     std::move(descriptor)});
+  Flush();
 }
 
 void QmpClient::Settle(uint64_t id, Result<nlohmann::json> result) {
@@ -70,45 +112,16 @@ void QmpClient::Settle(uint64_t id, Result<nlohmann::json> result) {
   pending.answer(std::move(result));
 }
 
-Status QmpClient::PassDescriptor(const std::string& name, int fd) {
-  if (!output_.empty()) return Fail(ErrorCode::kUnavailable, "the monitor of QEMU is busy");
-  // The answer is not waited for: a command that misses the descriptor fails itself.
-  const uint64_t id = next_id_++;
-  pending_[id] = Pending{"getfd", [](const Result<nlohmann::json>&) {}, {}};
-  const nlohmann::json command = {
-      {"execute", "getfd"}, {"id", id}, {"arguments", {{"fdname", name}}}};
-  const std::string text = command.dump() + "\n";
-  iovec data{const_cast<char*>(text.data()), text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof fd);
-  memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  const ssize_t count = sendmsg(socket_.get(), &message, MSG_NOSIGNAL);
-  if (count < 0) return FailWithErrno("pass a descriptor to QEMU");
-  // The descriptor went with the first byte.
-  Send(std::string_view(text).substr(static_cast<size_t>(count)));
-  return {};
-}
-
-void QmpClient::Send(std::string_view text) {
-  output_ += text;
-  Flush();
-}
-
 void QmpClient::Flush() {
   while (!output_.empty()) {
-    const ssize_t count = send(socket_.get(), output_.data(), output_.size(), MSG_NOSIGNAL);
+    Message& next = output_.front();
+    const ssize_t count = SendWith(socket_.get(), next.rest, next.descriptor.get());
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno != EAGAIN) return;  // the reader finds out
     if (count < 0) break;
-    output_.erase(0, static_cast<size_t>(count));
+    next.descriptor.Reset();
+    next.rest.erase(0, static_cast<size_t>(count));
+    if (next.rest.empty()) output_.pop_front();
   }
   (void)watch_.SetEvents(output_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT);
 }

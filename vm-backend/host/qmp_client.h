@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -31,8 +32,11 @@ class QmpClient {
   void Execute(const std::string& command, const nlohmann::json& arguments, Answer answer,
                std::chrono::milliseconds patience = std::chrono::seconds(60));
   // Hands QEMU a descriptor (its own copy) under a name for commands that take one, "fd:NAME". The
-  // commands sent before must have left this process: kUnavailable else.
+  // answer is not waited for: a command that misses the descriptor fails itself.
   Status PassDescriptor(const std::string& name, int fd);
+  // Hands QEMU a descriptor that it opens as the file "/dev/fdset/SET", again and again in the mode
+  // that this one has.
+  void PassFile(uint64_t set, UniqueFd file);
   void OnEvent(EventHandler handler);
 
  private:
@@ -45,7 +49,8 @@ class QmpClient {
   QmpClient(EventLoop& loop, UniqueFd socket);
   void Readable(uint32_t events);
   void Line(const std::string& line);
-  void Send(std::string_view text);
+  void Add(const std::string& command, const nlohmann::json& arguments, Answer answer,
+           std::chrono::milliseconds patience, UniqueFd descriptor);
   void Flush();
   void Close(const std::string& reason);
   void Settle(uint64_t id, Result<nlohmann::json> result);
@@ -54,7 +59,11 @@ class QmpClient {
   UniqueFd socket_;
   EventLoop::Watch watch_;
   std::string input_;
-  std::string output_;
+  struct Message {
+    std::string rest;     // not sent yet
+    UniqueFd descriptor;  // goes with the first byte
+  };
+  std::deque<Message> output_;
   uint64_t next_id_ = 1;
   std::map<uint64_t, Pending> pending_;
   EventHandler on_event_;

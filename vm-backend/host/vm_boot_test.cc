@@ -1,11 +1,15 @@
 // A real machine: boots this build's guest and talks to its agent.
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
-#include "vm-backend/host/accelerator.h"
+#include <fstream>
+#include <set>
 
+#include "vm-backend/host/accelerator.h"
 #include "vm-backend/host/vm_test_util.h"
+#include "vm-backend/host/vmm_confinement.h"
 
 namespace catamaran {
 namespace {
@@ -79,10 +83,74 @@ TEST_F(VmBoot, NamesTheFileThatIsMissing) {
 TEST_F(VmBoot, SaysWhatQemuSaidWhenItCannotStart) {
   VmPod pod(*loop_);
   auto sandbox = pod.MachineSandbox();
-  sandbox.mutable_machine()->set_initramfs(pod.folder());  // a folder is no initramfs
+  std::ofstream(pod.folder() / "empty").flush();
+  sandbox.mutable_machine()->set_kernel(pod.folder() / "empty");
   const auto made = pod.Create(sandbox);
   ASSERT_FALSE(made);
-  EXPECT_NE(made.error().message.find("initrd"), std::string::npos) << made.error().message;
+  EXPECT_NE(made.error().message.find("could not load kernel"), std::string::npos)
+      << made.error().message;
+}
+
+TEST_F(VmBoot, NamesTheFileThatQemusUserCannotRead) {
+  VmPod pod(*loop_);
+  auto sandbox = pod.MachineSandbox();
+  std::ofstream(pod.folder() / "kernel") << "x";
+  ASSERT_EQ(chmod((pod.folder() / "kernel").c_str(), 0600), 0);
+  sandbox.mutable_machine()->set_kernel(pod.folder() / "kernel");
+  auto made = pod.Create(sandbox);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_NE(made.error().message.find("machine.kernel"), std::string::npos) << made.error().message;
+  sandbox = pod.MachineSandbox();
+  sandbox.mutable_machine()->set_initramfs(pod.folder());
+  VmPod other(*loop_);
+  made = other.Create(sandbox);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().message.find("is not a file"), std::string::npos) << made.error().message;
+}
+
+// A field of /proc/PID/status.
+std::string StatusOf(const std::string& pid, const std::string& field) {
+  std::ifstream status("/proc/" + pid + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(field + ":\t")) return line.substr(field.size() + 2);
+  return "";
+}
+
+TEST_F(VmBoot, TheMachineRunsConfined) {
+  VmPod pod(*loop_);
+  const auto made = pod.Create(pod.MachineSandbox());
+  ASSERT_TRUE(made) << made.error().message;
+  const std::string pid = made->details().at("vmm_pid");
+  const std::string user = std::to_string(*VmmUser());
+  EXPECT_EQ(StatusOf(pid, "Uid"), fmt::format("{0}\t{0}\t{0}\t{0}", user));
+  EXPECT_EQ(StatusOf(pid, "Gid"), fmt::format("{0}\t{0}\t{0}\t{0}", user));
+  EXPECT_EQ(StatusOf(pid, "Groups").find_first_not_of(' '), std::string::npos);
+  for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
+    EXPECT_EQ(StatusOf(pid, set), "0000000000000000") << set;
+  EXPECT_EQ(StatusOf(pid, "NoNewPrivs"), "1");
+  EXPECT_EQ(StatusOf(pid, "Seccomp"), "2");
+  EXPECT_TRUE(StatusOf(pid, "NSpid").ends_with("\t1")) << StatusOf(pid, "NSpid");
+  for (const char* name : {"mnt", "pid", "net", "ipc", "uts"})
+    EXPECT_NE(std::filesystem::read_symlink("/proc/" + pid + "/ns/" + name),
+              std::filesystem::read_symlink(std::string("/proc/self/ns/") + name))
+        << name;
+  // Its "/" holds libraries, its program, the kernel it booted and nothing of this machine's.
+  const auto seen = ListDirectory("/proc/" + pid + "/root");
+  ASSERT_TRUE(seen) << seen.error().message;
+  const std::set<std::string> known = {"etc",   "initramfs", "kernel", "lib",
+                                       "lib32", "lib64",     "usr"};
+  for (const std::string& name : *seen) EXPECT_TRUE(known.contains(name)) << name;
+  EXPECT_EQ(*ListDirectory("/proc/" + pid + "/root/etc"), std::vector<std::string>{"ld.so.cache"});
+  // Sockets, a disk without a name, what QEMU made for itself, and no file of the host.
+  const auto descriptors = ListDirectory("/proc/" + pid + "/fd");
+  ASSERT_TRUE(descriptors);
+  for (const std::string& fd : *descriptors) {
+    std::error_code gone;
+    const std::string target = std::filesystem::read_symlink("/proc/" + pid + "/fd/" + fd, gone);
+    const bool disk = target == (pod.folder() / "data/writable.img").string() + " (deleted)";
+    EXPECT_TRUE(disk || target == "/null" || !target.starts_with("/")) << fd << " is " << target;
+  }
 }
 
 }  // namespace

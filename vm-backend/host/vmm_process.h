@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "sandbox/base/unique_function.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
+#include "vm-backend/host/vmm_confinement.h"
 
 namespace catamaran {
 
@@ -21,9 +23,8 @@ struct VmmCommand {
   };
   std::vector<Passed> descriptors;
   int output = -1;  // becomes its stdout and stderr; -1: the shim's
-  // A network namespace of its own, empty, and no capability whatsoever: all it needs it has as a
-  // descriptor or owns as a file.
-  bool confined = true;
+  // Absent: it shares everything with the shim.
+  std::optional<VmmConfinement> confinement;
 };
 
 // A VMM, or a local agent: dies with the process that started it (PR_SET_PDEATHSIG). Its end is
