@@ -5,20 +5,50 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "sandbox/base/files.h"
 #include "sandbox/kernel/mounts.h"
+#include "vm-backend/volumes/server_confinement.h"
 #include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_server_process.h"
 
 namespace catamaran {
 namespace {
 
-int ServerChild(UniqueFd stream, UniqueFd control) {
+// `go` is readable once the child's ids are mapped, and closed where they could not be.
+int ServerChild(UniqueFd stream, UniqueFd control, UniqueFd go) {
   prctl(PR_SET_NAME, "catamaran-vols", 0, 0, 0);
   signal(SIGPIPE, SIG_IGN);
-  // Everything else that the shim holds stays with the shim.
+  char told;
+  if (read(go.get(), &told, 1) != 1) return 1;
+  go.Reset();
+  // Everything else that the shim holds stays with the shim, its log among it; but the numbers of
+  // the standard streams must never be a volume's file.
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int standard : {0, 1, 2})
+    if (dup2(null, standard) < 0) return 1;
   CloseDescriptorsExcept({0, 1, 2, stream.get(), control.get()});
   return RunVolumeServer(std::move(stream), std::move(control));
+}
+
+Result<ChildProcess> StartProcess(UniqueFd& stream, UniqueFd& control, bool user_namespace) {
+  ASSIGN_OR_RETURN(Pipe go, MakePipe());
+  const CloneOptions options{.namespaces = ServerNamespaces(kAllServerDefences, user_namespace),
+                             .dies_with_parent = true};
+  ASSIGN_OR_RETURN(ChildProcess process, CloneProcess(options, [&] {
+                     go.write_end.Reset();
+                     return ServerChild(std::move(stream), std::move(control),
+                                        std::move(go.read_end));
+                   }));
+  if (user_namespace) {
+    if (auto mapped = MapAllUsers(process.pid); !mapped) {
+      (void)KillAndReap(process.pidfd.get());
+      return tl::unexpected<Error>(std::move(mapped).error());
+    }
+  }
+  RETURN_IF_ERROR(WriteAll(go.write_end.get(), "g"));
+  return process;
 }
 
 // A detached copy of the mount at the path: it has no parent, so ".." at its root leads nowhere.
@@ -48,12 +78,12 @@ Result<std::unique_ptr<VolumeServer>> VolumeServer::Start(EventLoop& loop, Uniqu
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
     return FailWithErrno("socketpair for the volume server");
   UniqueFd ours(sockets[0]), theirs(sockets[1]);
-  ASSIGN_OR_RETURN(ChildProcess process,
-                   CloneProcess({.dies_with_parent = true}, [&stream, &theirs] {
-                     return ServerChild(std::move(stream), std::move(theirs));
-                   }));
+  auto process = StartProcess(stream, theirs, /*user_namespace=*/true);
+  // Hosts may forbid user namespaces, or have used them up.
+  if (!process) process = StartProcess(stream, theirs, /*user_namespace=*/false);
+  if (!process) return tl::unexpected<Error>(std::move(process).error());
   std::unique_ptr<VolumeServer> server(
-      new VolumeServer(loop, std::move(process), std::move(ours), std::move(options)));
+      new VolumeServer(loop, std::move(*process), std::move(ours), std::move(options)));
   RETURN_IF_ERROR(server->Watch());
   return server;
 }

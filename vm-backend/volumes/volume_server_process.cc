@@ -1,16 +1,9 @@
 #include "vm-backend/volumes/volume_server_process.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/fuse.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -21,6 +14,7 @@
 
 #include "sandbox/base/result.h"
 #include "vm-backend/volumes/fuse_request.h"
+#include "vm-backend/volumes/server_confinement.h"
 #include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_filesystem.h"
 
@@ -33,51 +27,6 @@ extern "C" void cuse_lowlevel_init(fuse_req_t request, fuse_ino_t, const void*) 
 
 namespace catamaran {
 namespace {
-
-// Reading and writing files of any owner, and giving new ones to the guest's users.
-constexpr uint32_t kKeptCapabilities = 1u << CAP_CHOWN | 1u << CAP_DAC_OVERRIDE |
-                                       1u << CAP_DAC_READ_SEARCH | 1u << CAP_FOWNER |
-                                       1u << CAP_FSETID | 1u << CAP_SETGID | 1u << CAP_SETUID;
-
-Status DropCapabilities() {
-  for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
-    if (capability < 32 && (kKeptCapabilities >> capability & 1) != 0) continue;
-    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
-      return FailWithErrno("drop capability {}", capability);
-  }
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2] = {};
-  data[0].permitted = data[0].effective = kKeptCapabilities;
-  if (syscall(SYS_capset, &header, data) != 0) return FailWithErrno("capset");
-  return {};
-}
-
-// An empty root, a private set of namespaces, and as the working folder this process's own
-// /proc/self/fd: the only way to open an inode again that is held by an O_PATH descriptor.
-Status Confine() {
-  UniqueFd own_descriptors(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!own_descriptors.valid()) return FailWithErrno("open /proc/self/fd");
-  if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
-    return FailWithErrno("unshare");
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-    return FailWithErrno("make / private");
-  // Any folder serves: what was mounted there before is not reachable through an empty tmpfs.
-  if (mount("none", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, "size=4096") !=
-      0)
-    return FailWithErrno("mount the empty root");
-  if (chdir("/proc") != 0 || syscall(SYS_pivot_root, ".", ".") != 0)
-    return FailWithErrno("pivot_root");
-  if (umount2(".", MNT_DETACH) != 0) return FailWithErrno("detach the old root");
-  if (fchdir(own_descriptors.get()) != 0) return FailWithErrno("fchdir to /proc/self/fd");
-  rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-  }
-  umask(0);  // the guest's kernel applied its process's own
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return FailWithErrno("no_new_privs");
-  return DropCapabilities();
-}
 
 // The requests of one guest, from a byte stream to libfuse and back.
 class RequestLoop {
@@ -207,7 +156,7 @@ class RequestLoop {
 }  // namespace
 
 int RunVolumeServer(UniqueFd stream, UniqueFd control) {
-  if (!Confine()) return 2;
+  if (!ConfineServer(kAllServerDefences)) return 2;
   RequestLoop loop(std::move(stream), std::move(control));
   if (!loop.Start()) return 3;
   loop.Run();

@@ -4,9 +4,9 @@
 
 namespace catamaran {
 
-// The body of the volume server, called in a freshly forked child that owns nothing but these two
-// descriptors. Confines itself (namespaces of its own, an empty root, no capability but those that
-// file ownership needs), then serves until either end closes. Returns the exit code.
+// The body of the volume server, called in a freshly cloned child (ServerNamespaces) that owns
+// nothing but these two descriptors. Confines itself (ConfineServer), then serves until either end
+// closes. Returns the exit code.
 int RunVolumeServer(UniqueFd stream, UniqueFd control);
 
 }  // namespace catamaran

@@ -105,6 +105,33 @@ TEST_F(Volumes, ShowsAFolderWithItsFilesAndNothingElse) {
   EXPECT_EQ(ListDirectory(scratch_ / "guest").value(), std::vector<std::string>{});
 }
 
+// A field of /proc/PID/status.
+std::string StatusOf(pid_t pid, const std::string& field) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(field + ":\t")) return line.substr(field.size() + 2);
+  return "";
+}
+
+TEST_F(Volumes, AreServedByAConfinedProcess) {
+  Mounted("folder");  // it serves: it is confined
+  const pid_t pid = server_->pid();
+  // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID.
+  for (const char* set : {"CapPrm", "CapEff", "CapBnd"})
+    EXPECT_EQ(StatusOf(pid, set), "00000000000000db") << set;
+  EXPECT_EQ(StatusOf(pid, "NoNewPrivs"), "1");
+  EXPECT_EQ(StatusOf(pid, "Seccomp"), "2");
+  EXPECT_TRUE(StatusOf(pid, "NSpid").ends_with("\t1"));
+  const std::string proc = "/proc/" + std::to_string(pid);
+  for (const char* name : {"user", "mnt", "pid", "net", "ipc", "uts"})
+    EXPECT_NE(fs::read_symlink(proc + "/ns/" + name),
+              fs::read_symlink(std::string("/proc/self/ns/") + name))
+        << name;
+  EXPECT_TRUE(fs::is_empty(proc + "/root"));
+  // /dev/null three times, two channels (one of them twice, libfuse has its own), one volume.
+  EXPECT_EQ(ListDirectory(proc + "/fd")->size(), 7u);
+}
+
 TEST_F(Volumes, ShowsASingleFile) {
   const auto volume = Mounted("single");
   EXPECT_EQ(Read(volume), "one file");
