@@ -7,6 +7,7 @@
 #include "cri/images/image_store.h"
 #include "cri/network/builtin/builtin_network.h"
 #include "cri/pods/pods.h"
+#include "cri/registry/image_puller.h"
 #include "cri/service/absent_network.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/grpc_server.h"
@@ -60,6 +61,7 @@ Result<std::unique_ptr<PodNetwork>> MakeNetwork(const Config& config) {
 // The daemon's parts, each of which stands on those before it.
 struct Daemon {
   std::unique_ptr<ImageStore> images;
+  std::unique_ptr<ImagePuller> puller;
   std::unique_ptr<PodNetwork> network;
   std::unique_ptr<PodCgroups> cgroups;
   std::unique_ptr<Pods> pods;
@@ -67,7 +69,10 @@ struct Daemon {
 
 Result<Daemon> MakeDaemon(const Config& config) {
   Daemon daemon;
-  ASSIGN_OR_RETURN(daemon.images, ImageStore::Open(config.root / "images"));
+  ASSIGN_OR_RETURN(daemon.images, ImageStore::Open(config.root / "images", config.images.pinned));
+  daemon.puller = std::make_unique<ImagePuller>(
+      *daemon.images,
+      ImagePuller::Options{config.images.hosts_dir, config.images.docker_config, {}});
   ASSIGN_OR_RETURN(daemon.network, MakeNetwork(config));
   ASSIGN_OR_RETURN(daemon.cgroups, OpenPodCgroups());
   ASSIGN_OR_RETURN(auto shims, ShimManager::Create({config.shim.string()}));
@@ -95,8 +100,9 @@ Status Serve(const Config& config, int ready_fd) {
                    DirectoryLock::Take(config.root, config.listen, Deadline::After(kLockPatience)));
   ASSIGN_OR_RETURN(const HostPath socket, SocketPathOf(config.listen));
   ASSIGN_OR_RETURN(const Daemon daemon, MakeDaemon(config));
-  ASSIGN_OR_RETURN(const auto server, GrpcServer::Start(socket, {config, *daemon.images,
-                                                                 *daemon.network, *daemon.pods}));
+  ASSIGN_OR_RETURN(const auto server,
+                   GrpcServer::Start(socket, {config, *daemon.images, *daemon.puller,
+                                              *daemon.network, *daemon.pods}));
   Log(LogLevel::kInfo, "serving",
       {{"listen", config.listen},
        {"root", config.root.string()},

@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "cri/config/yaml_reader.h"
+#include "cri/images/reference.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -181,6 +182,25 @@ Status ReadPluginFolders(const YamlValue& value, std::vector<HostPath>* out) {
   return {};
 }
 
+Status ReadImages(const YamlValue& value, ImagesConfig* images) {
+  return value.ReadMapping({
+      {"hosts_dir", [images](const YamlValue& v) { return ReadPath(v, &images->hosts_dir); }},
+      {"docker_config",
+       [images](const YamlValue& v) { return ReadPath(v, &images->docker_config); }},
+      {"pinned",
+       [images](const YamlValue& v) {
+         return v.ReadSequence([images](const YamlValue& item) -> Status {
+           std::string text;
+           RETURN_IF_ERROR(item.Read(&text));
+           const auto reference = ParseImageReference(text);
+           if (!reference) return item.Wrong("an image reference: [HOST/]NAME[:TAG][@DIGEST]");
+           images->pinned.push_back(reference->ToString());
+           return {};
+         });
+       }},
+  });
+}
+
 // Keys that other values depend on are checked once all is read.
 struct Lines {
   int default_handler = 0;
@@ -238,6 +258,7 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
                  return level.Read(&config->log_level);
                }}});
        }},
+      {"images", [config](const YamlValue& v) { return ReadImages(v, &config->images); }},
       {"handlers",
        [config, &places](const YamlValue& v) {
          return v.ReadSequence(

@@ -19,6 +19,14 @@ struct HandlerConfig {
   spec::MachineSpec machine;  // kVm only; launcher is always QEMU
 };
 
+// Where images come from. What is in the folders is read at each pull, so changes there need no
+// restart.
+struct ImagesConfig {
+  HostPath hosts_dir;      // folders of hosts.toml files, as containerd has them; empty: none
+  HostPath docker_config;  // credentials where a pull brings none (config.json); empty: none
+  std::vector<std::string> pinned;  // canonical references that the kubelet must not collect
+};
+
 // The daemon's configuration, with every default resolved: what the file says, over the defaults.
 // A value, immutable once read.
 struct Config {
@@ -38,6 +46,7 @@ struct Config {
   bool allow_emulation = false;  // let VMs run without hardware acceleration
   HostPath shim;                 // the program catamaran-shim
   std::string log_level = "info";
+  ImagesConfig images;
   std::vector<HandlerConfig> handlers;
 
   // By a request's runtime_handler; "" is the default one. Null where there is none.

@@ -44,6 +44,7 @@ cni: {conf_dir: /c, bin_dirs: [/a, /b/]}
 allow_emulation: true
 shim: /s
 log: {level: debug}
+images: {hosts_dir: /h, docker_config: /d.json, pinned: [busybox, "r.test:5000/a/b:2"]}
 handlers:
   - {name: small, backend: ns}
   - name: big
@@ -61,6 +62,10 @@ handlers:
   EXPECT_EQ(config->cni_bin_dirs, (std::vector{HostPath("/a"), HostPath("/b")}));
   EXPECT_EQ(config->log_level, "debug");
   EXPECT_EQ(config->shim.string(), "/s");
+  EXPECT_EQ(config->images.hosts_dir.string(), "/h");
+  EXPECT_EQ(config->images.docker_config.string(), "/d.json");
+  EXPECT_EQ(config->images.pinned,
+            (std::vector<std::string>{"docker.io/library/busybox:latest", "r.test:5000/a/b:2"}));
   const HandlerConfig* big = config->FindHandler("");
   ASSERT_NE(big, nullptr);
   EXPECT_EQ(big->name, "big");
@@ -132,6 +137,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "an IPv6 range"},
         WrongFile{"Bool", "allow_emulation: yes please\n", "must be one of false, off, true, on"},
         WrongFile{"LogLevel", "log: {level: loud}\n", "must be one of debug, info, warn, error"},
+        WrongFile{"UnknownImagesKey", "images:\n  hosts_directory: /x\n",
+                  "c.yaml:2: images.hosts_directory: unknown key; known are"},
+        WrongFile{"PinnedImage", "images:\n  pinned: [Busy/Box]\n",
+                  "c.yaml:2: images.pinned[0]: 'Busy/Box' is wrong: must be an image reference"},
         WrongFile{"HandlerName", "handlers: [{name: My_Handler, backend: ns}]\n",
                   "handlers[0].name: 'My_Handler' is wrong: must be a DNS label"},
         WrongFile{"HandlerTwice", "handlers: [{name: a, backend: ns}, {name: a, backend: vm}]\n",

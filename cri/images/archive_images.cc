@@ -21,27 +21,29 @@ void AddOnce(std::vector<std::string>& list, const std::string& value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
 }
 
-// Reads the config and pairs its diffIDs with the layers that the manifest lists.
-Status FinishImage(std::string config_text, ArchivedImage& image, size_t layers) {
-  image.config_text = std::move(config_text);
-  image.id = Sha256Of(image.config_text);
-  ASSIGN_OR_RETURN(image.config, ParseImageConfig(image.config_text));
-  const Platform platform{image.config.config.os, image.config.config.architecture, ""};
-  if (!PlatformFits(platform, HostPlatform()))
-    return Fail(ErrorCode::kInvalidArgument, "image {}: it is for {}, this machine is {}", image.id,
-                platform.ToString(), HostPlatform().ToString());
-  if (image.config.diff_ids.size() != layers)
-    return Fail(ErrorCode::kInvalidArgument,
-                "image {}: the manifest has {} layers, the config has {} diff_ids", image.id,
-                layers, image.config.diff_ids.size());
-  return {};
+class ArchiveLayerSource : public LayerSource {
+ public:
+  explicit ArchiveLayerSource(ArchivePart part) : part_(std::move(part)) {}
+  Result<std::unique_ptr<ByteSource>> Open(Deadline deadline,
+                                           std::function<bool()> cancelled) override {
+    return std::make_unique<FilePartSource>(part_.file->get(), part_.offset, part_.size, deadline,
+                                            std::move(cancelled));
+  }
+
+ private:
+  const ArchivePart part_;
+};
+
+IncomingLayer LayerOf(const std::string& diff_id, const std::string& digest, ArchivePart part) {
+  const uint64_t size = part.size;
+  return {diff_id, digest, size, std::make_shared<ArchiveLayerSource>(std::move(part))};
 }
 
 class OciLayout {
  public:
   explicit OciLayout(const ImageArchive& archive) : archive_(archive) {}
 
-  Result<std::vector<ArchivedImage>> Read(const std::string& index_text) {
+  Result<std::vector<IncomingImage>> Read(const std::string& index_text) {
     ASSIGN_OR_RETURN(const auto top, ParseManifest(index_text, "index.json"));
     if (top.manifest) return Fail(ErrorCode::kInvalidArgument, "index.json: is no index");
     std::string offered;
@@ -56,7 +58,7 @@ class OciLayout {
     if (images_.empty())
       return Fail(ErrorCode::kInvalidArgument, "the archive has no image for {}{}{}",
                   HostPlatform().ToString(), offered.empty() ? "" : ", only for", offered);
-    std::vector<ArchivedImage> images;
+    std::vector<IncomingImage> images;
     for (auto& [id, image] : images_) images.push_back(std::move(image));
     return images;
   }
@@ -102,10 +104,10 @@ class OciLayout {
                 HostPlatform().ToString(), offered.empty() ? "" : ", only for", offered);
   }
 
-  Result<ArchivedImage> ReadImage(const Manifest& manifest) {
-    ArchivedImage image;
+  Result<IncomingImage> ReadImage(const Manifest& manifest) {
     ASSIGN_OR_RETURN(auto config, ReadBlob(manifest.config, kMaximumConfigBytes));
-    RETURN_IF_ERROR(FinishImage(std::move(config), image, manifest.layers.size()));
+    ASSIGN_OR_RETURN(IncomingImage image,
+                     DescribeIncomingImage(std::move(config), manifest.layers.size()));
     for (size_t i = 0; i < manifest.layers.size(); ++i) {
       const Descriptor& layer = manifest.layers[i];
       ASSIGN_OR_RETURN(auto part, archive_.Find(BlobName(layer.digest)));
@@ -115,13 +117,13 @@ class OciLayout {
       if (part->size != layer.size)
         return Fail(ErrorCode::kDataLoss, "layer {} has {} bytes, its descriptor says {}",
                     layer.digest, part->size, layer.size);
-      image.layers.push_back({image.config.diff_ids[i], layer.digest, std::move(*part)});
+      image.layers.push_back(LayerOf(image.config.diff_ids[i], layer.digest, std::move(*part)));
     }
     return image;
   }
 
   // org.opencontainers.image.ref.name may be a bare tag, which says nothing without a repository.
-  static Status Name(const Descriptor& descriptor, ArchivedImage& image) {
+  static Status Name(const Descriptor& descriptor, IncomingImage& image) {
     std::string name = descriptor.Annotation("io.containerd.image.name");
     if (name.empty()) {
       name = descriptor.Annotation("org.opencontainers.image.ref.name");
@@ -135,23 +137,23 @@ class OciLayout {
 
   const ImageArchive& archive_;
   size_t manifests_ = 0;
-  std::map<std::string, ArchivedImage> images_;  // by id
+  std::map<std::string, IncomingImage> images_;  // by id
 };
 
-Result<ArchivedImage> ReadDockerImage(const ImageArchive& archive, const DockerImage& described) {
-  ArchivedImage image;
+Result<IncomingImage> ReadDockerImage(const ImageArchive& archive, const DockerImage& described) {
   auto config = archive.Read(described.config, kMaximumConfigBytes);
   if (!config && config.error().code == ErrorCode::kNotFound)
     return Fail(ErrorCode::kInvalidArgument, "manifest.json: the archive lacks config {}",
                 described.config.substr(0, 200));
   if (!config) return tl::unexpected(std::move(config).error());
-  RETURN_IF_ERROR(FinishImage(std::move(*config), image, described.layers.size()));
+  ASSIGN_OR_RETURN(IncomingImage image,
+                   DescribeIncomingImage(std::move(*config), described.layers.size()));
   for (size_t i = 0; i < described.layers.size(); ++i) {
     ASSIGN_OR_RETURN(auto part, archive.Find(described.layers[i]));
     if (!part)
       return Fail(ErrorCode::kInvalidArgument, "image {}: the archive lacks layer {}", image.id,
                   described.layers[i].substr(0, 200));
-    image.layers.push_back({image.config.diff_ids[i], "", std::move(*part)});
+    image.layers.push_back(LayerOf(image.config.diff_ids[i], "", std::move(*part)));
   }
   for (const auto& tag : described.repo_tags) {
     ASSIGN_OR_RETURN(const auto reference, ParseImageReference(tag));
@@ -160,12 +162,12 @@ Result<ArchivedImage> ReadDockerImage(const ImageArchive& archive, const DockerI
   return image;
 }
 
-Status Rename(const std::string& name, std::vector<ArchivedImage>& images) {
+Status Rename(const std::string& name, std::vector<IncomingImage>& images) {
   ASSIGN_OR_RETURN(const auto reference, ParseImageReference(name));
   if (images.size() != 1)
     return Fail(ErrorCode::kInvalidArgument,
                 "the archive holds {} images: they cannot all be named {}", images.size(), name);
-  ArchivedImage& image = images[0];
+  IncomingImage& image = images[0];
   std::vector<std::string> digests;
   for (const auto& digest : image.repo_digests)
     AddOnce(digests, reference.repository + digest.substr(digest.find('@')));
@@ -179,10 +181,10 @@ Status Rename(const std::string& name, std::vector<ArchivedImage>& images) {
   return {};
 }
 
-Result<std::vector<ArchivedImage>> ReadDockerArchive(const ImageArchive& archive,
+Result<std::vector<IncomingImage>> ReadDockerArchive(const ImageArchive& archive,
                                                      const std::string& manifest) {
   ASSIGN_OR_RETURN(const auto described, ParseDockerManifest(manifest));
-  std::vector<ArchivedImage> images;
+  std::vector<IncomingImage> images;
   for (const DockerImage& entry : described) {
     ASSIGN_OR_RETURN(auto image, ReadDockerImage(archive, entry));
     const auto known = std::find_if(images.begin(), images.end(),
@@ -207,9 +209,9 @@ Result<std::optional<std::string>> ReadIfPresent(const ImageArchive& archive,
 
 }  // namespace
 
-Result<std::vector<ArchivedImage>> ReadArchivedImages(const ImageArchive& archive,
+Result<std::vector<IncomingImage>> ReadArchivedImages(const ImageArchive& archive,
                                                       const std::string& reference) {
-  std::vector<ArchivedImage> images;
+  std::vector<IncomingImage> images;
   ASSIGN_OR_RETURN(const auto layout, ReadIfPresent(archive, "oci-layout"));
   ASSIGN_OR_RETURN(const auto index, ReadIfPresent(archive, "index.json"));
   if (layout && index) {

@@ -28,6 +28,8 @@ struct ImageConfig {
   std::string os;
 };
 
+struct IncomingImage;  // cri/images/incoming_image.h
+
 struct Image {
   std::string id;  // "sha256:<64 hex>", digest of the config
   std::vector<std::string> repo_tags;
@@ -43,7 +45,9 @@ struct Image {
 // before the index names them. Thread-safe; calls may block on the disk.
 class ImageStore {
  public:
-  static Result<std::unique_ptr<ImageStore>> Open(const HostPath& root);
+  // `pinned`: canonical references whose images List and Find show as pinned.
+  static Result<std::unique_ptr<ImageStore>> Open(const HostPath& root,
+                                                  const std::vector<std::string>& pinned = {});
   virtual ~ImageStore() = default;
 
   struct Progress {
@@ -57,10 +61,15 @@ class ImageStore {
     std::string reference;  // overrides the archive's own names; empty: take those
     ProgressSink progress;  // from several threads; may be empty
     Deadline deadline = Deadline::Never();
+    std::function<bool()> cancelled = {};  // from several threads; empty: nobody cancels
   };
   // An OCI layout (folder or tar) or a docker archive, compressed or not, recognised by content.
   // Layers are converted in parallel. Returns the images it held.
   virtual Result<std::vector<Image>> Load(const HostPath& source, const LoadOptions& options) = 0;
+
+  // An image whose layers come from elsewhere: those that are not here, or are damaged here, are
+  // read, several at once, each once however many calls want it. Its names move to it.
+  virtual Result<Image> Add(const IncomingImage& image, const LoadOptions& options) = 0;
 
   virtual Result<std::vector<Image>> List() = 0;
   // By id (with or without "sha256:"), tag, digest or short name; nullopt where there is none.

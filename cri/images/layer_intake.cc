@@ -13,18 +13,26 @@
 namespace catamaran {
 namespace {
 
+// Of one image at a time: enough to hide a registry's latency, few enough for memory (a zstd layer
+// may need 128 MiB).
 constexpr size_t kMaximumThreads = 4;
+
+// A call that converts a layer which others wait for must come this far in this time, or they read
+// it themselves.
+constexpr uint64_t kLeastProgress = 256 << 10;
+constexpr auto kProgressWindow = std::chrono::seconds(10);
 
 // Tells the caller's sink how far a layer has come, not more often than each 1 MiB.
 class ProgressSource : public ByteSource {
  public:
   ProgressSource(ByteSource& from, const ImageStore::ProgressSink& sink, std::string layer,
-                 uint64_t total)
-      : from_(from), sink_(sink), progress_{std::move(layer), 0, total, false} {}
+                 uint64_t total, std::atomic<uint64_t>& done)
+      : from_(from), sink_(sink), progress_{std::move(layer), 0, total, false}, done_(done) {}
 
   Result<size_t> Read(char* buffer, size_t size) override {
     ASSIGN_OR_RETURN(const size_t count, from_.Read(buffer, size));
     progress_.done_bytes += count;
+    done_ = progress_.done_bytes;
     if (sink_ && progress_.done_bytes - told_ >= kStep) {
       told_ = progress_.done_bytes;
       sink_(progress_);
@@ -37,6 +45,7 @@ class ProgressSource : public ByteSource {
   ByteSource& from_;
   const ImageStore::ProgressSink& sink_;
   ImageStore::Progress progress_;
+  std::atomic<uint64_t>& done_;
   uint64_t told_ = 0;
 };
 
@@ -59,16 +68,17 @@ std::set<std::string> LayerIntake::PinnedLocked() const {
   return pinned;
 }
 
-Result<std::vector<BlobRecord>> LayerIntake::Take(const std::vector<ArchivedLayer>& layers,
+Result<std::vector<BlobRecord>> LayerIntake::Take(const std::vector<IncomingLayer>& layers,
                                                   const ImageStore::LoadOptions& options,
                                                   Pins& pins) {
   std::vector<BlobRecord> records(layers.size());
   std::atomic<size_t> next{0};
-  std::atomic<bool> cancelled{false};
+  std::atomic<bool> failed{false};
+  const Cancelled cancelled = [&] { return failed || (options.cancelled && options.cancelled()); };
   std::mutex error_mutex;
   std::optional<Error> first_error;
   const auto work = [&] {
-    for (size_t i = next++; i < layers.size() && !cancelled; i = next++) {
+    for (size_t i = next++; i < layers.size() && !failed; i = next++) {
       auto record = TakeOne(layers[i], options, pins, cancelled);
       if (record) {
         records[i] = std::move(*record);
@@ -76,64 +86,90 @@ Result<std::vector<BlobRecord>> LayerIntake::Take(const std::vector<ArchivedLaye
       }
       const std::lock_guard lock(error_mutex);
       if (!first_error) first_error = std::move(record).error().While("layer " + layers[i].diff_id);
-      cancelled = true;
+      failed = true;
     }
   };
-  const size_t wanted = std::min(
-      {layers.size(), kMaximumThreads, std::max<size_t>(2, std::thread::hardware_concurrency())});
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < wanted; ++i) threads.emplace_back(work);
+  for (size_t i = 1; i < std::min(layers.size(), kMaximumThreads); ++i) threads.emplace_back(work);
   work();
   for (auto& thread : threads) thread.join();
   if (first_error) return tl::unexpected(std::move(*first_error));
   return records;
 }
 
-Result<BlobRecord> LayerIntake::TakeOne(const ArchivedLayer& layer,
+Status LayerIntake::WaitForOthers(const FlightKey& key, Deadline deadline,
+                                  const Cancelled& cancelled, std::unique_lock<std::mutex>& lock) {
+  using Clock = std::chrono::steady_clock;
+  std::shared_ptr<Flight> watched;
+  uint64_t done_at_start = 0;
+  Clock::time_point window_end;
+  for (;;) {
+    const auto found = in_flight_.find(key);
+    if (found == in_flight_.end() || ready_.contains(key.first)) return {};
+    if (deadline.expired() || cancelled())
+      return Fail(ErrorCode::kDeadlineExceeded, "another call was still working on it");
+    if (watched != found->second || Clock::now() >= window_end) {
+      const uint64_t done = found->second->done_bytes;
+      if (watched == found->second && done - done_at_start < kLeastProgress) return {};
+      watched = found->second;
+      done_at_start = done;
+      window_end = Clock::now() + kProgressWindow;
+    }
+    changed_.wait_for(lock, std::min(deadline.Remaining(), std::chrono::milliseconds(100)));
+  }
+}
+
+Result<BlobRecord> LayerIntake::TakeOne(const IncomingLayer& layer,
                                         const ImageStore::LoadOptions& options, Pins& pins,
-                                        const std::atomic<bool>& cancelled) {
+                                        const Cancelled& cancelled) {
   const std::string& diff_id = layer.diff_id;
+  const FlightKey key{diff_id, layer.source->Origin()};
+  const auto flight = std::make_shared<Flight>();
   std::optional<BlobRecord> known;
   {
     std::unique_lock lock(mutex_);
-    while (in_flight_.contains(diff_id)) {
-      if (options.deadline.expired() || cancelled)
-        return Fail(ErrorCode::kDeadlineExceeded, "another load was still working on it");
-      changed_.wait_for(lock,
-                        std::min(options.deadline.Remaining(), std::chrono::milliseconds(100)));
-    }
+    RETURN_IF_ERROR(WaitForOthers(key, options.deadline, cancelled, lock));
     ++pins_[diff_id];
     pins.diff_ids_.push_back(diff_id);
     if (const auto ready = ready_.find(diff_id); ready != ready_.end()) return ready->second;
     ASSIGN_OR_RETURN(known, index_.Blob(diff_id));
-    in_flight_.insert(diff_id);
+    in_flight_.emplace(key, flight);  // not where a slow call is in it: then this one is alone
   }
-  auto record = VerifyOrConvert(layer, known, options, cancelled);
+  auto record = VerifyOrConvert(layer, known, options, cancelled, *flight);
   const std::lock_guard lock(mutex_);
-  in_flight_.erase(diff_id);
+  if (const auto own = in_flight_.find(key); own != in_flight_.end() && own->second == flight)
+    in_flight_.erase(own);
   if (record) ready_[diff_id] = *record;
   changed_.notify_all();
   return record;
 }
 
-Result<BlobRecord> LayerIntake::VerifyOrConvert(const ArchivedLayer& layer,
+Result<BlobRecord> LayerIntake::VerifyOrConvert(const IncomingLayer& layer,
                                                 const std::optional<BlobRecord>& known,
                                                 const ImageStore::LoadOptions& options,
-                                                const std::atomic<bool>& cancelled) {
-  const bool whole = known && VerifyBlob(folder_.BlobPath(layer.diff_id), *known);
-  auto record = whole ? Result<BlobRecord>(*known) : Convert(layer, options, cancelled);
-  if (record && options.progress)
-    options.progress({layer.diff_id, layer.part.size, layer.part.size, true});
-  return record;
+                                                const Cancelled& cancelled, Flight& flight) {
+  if (known && VerifyBlob(folder_.BlobPath(layer.diff_id), *known)) {
+    if (options.progress)
+      options.progress({layer.diff_id, layer.size_bytes, layer.size_bytes, true});
+    return *known;
+  }
+  for (;;) {
+    auto record = Convert(layer, options, cancelled, flight);
+    if (record && options.progress)
+      options.progress({layer.diff_id, layer.size_bytes, layer.size_bytes, true});
+    const bool wrong_bytes = !record && (record.error().code == ErrorCode::kDataLoss ||
+                                         record.error().code == ErrorCode::kInvalidArgument);
+    if (!wrong_bytes || !layer.source->Distrust()) return record;
+  }
 }
 
-Result<BlobRecord> LayerIntake::Convert(const ArchivedLayer& layer,
+Result<BlobRecord> LayerIntake::Convert(const IncomingLayer& layer,
                                         const ImageStore::LoadOptions& options,
-                                        const std::atomic<bool>& cancelled) {
+                                        const Cancelled& cancelled, Flight& flight) {
   ASSIGN_OR_RETURN(auto file, folder_.CreateTemporary(DigestHex(layer.diff_id)));
-  FilePartSource part(layer.part.file->get(), layer.part.offset, layer.part.size, options.deadline,
-                      [&] { return cancelled.load(); });
-  ProgressSource source(part, options.progress, layer.diff_id, layer.part.size);
+  ASSIGN_OR_RETURN(const auto bytes, layer.source->Open(options.deadline, cancelled));
+  ProgressSource source(*bytes, options.progress, layer.diff_id, layer.size_bytes,
+                        flight.done_bytes);
   const auto algorithm =
       layer.digest.starts_with("sha512:") ? Hasher::Algorithm::kSha512 : Hasher::Algorithm::kSha256;
   ASSIGN_OR_RETURN(const auto converted, ConvertLayer(source, file.fd(), algorithm));

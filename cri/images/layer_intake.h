@@ -2,16 +2,18 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "cri/images/archive_images.h"
 #include "cri/images/blob_folder.h"
 #include "cri/images/image_index.h"
 #include "cri/images/image_store.h"
+#include "cri/images/incoming_image.h"
 
 namespace catamaran {
 
@@ -40,28 +42,39 @@ class LayerIntake {
 
   // Makes sure there is a whole blob for each layer, several at once; returns one record each.
   // The first failure stops the others.
-  Result<std::vector<BlobRecord>> Take(const std::vector<ArchivedLayer>& layers,
+  Result<std::vector<BlobRecord>> Take(const std::vector<IncomingLayer>& layers,
                                        const ImageStore::LoadOptions& options, Pins& pins);
 
   // Call with the mutex held.
   std::set<std::string> PinnedLocked() const;
 
  private:
-  Result<BlobRecord> TakeOne(const ArchivedLayer& layer, const ImageStore::LoadOptions& options,
-                             Pins& pins, const std::atomic<bool>& cancelled);
-  Result<BlobRecord> VerifyOrConvert(const ArchivedLayer& layer,
+  // A layer that some thread verifies or converts. What another origin sends may stall for ever
+  // (it is hostile), so only calls that read from the same origin wait for it.
+  struct Flight {
+    std::atomic<uint64_t> done_bytes{0};
+  };
+  using FlightKey = std::pair<std::string, std::string>;  // diffID, origin
+  using Cancelled = std::function<bool()>;
+
+  Result<BlobRecord> TakeOne(const IncomingLayer& layer, const ImageStore::LoadOptions& options,
+                             Pins& pins, const Cancelled& cancelled);
+  // Until no other call works on the layer, or the one that does hardly advances.
+  Status WaitForOthers(const FlightKey& key, Deadline deadline, const Cancelled& cancelled,
+                       std::unique_lock<std::mutex>& lock);
+  Result<BlobRecord> VerifyOrConvert(const IncomingLayer& layer,
                                      const std::optional<BlobRecord>& known,
                                      const ImageStore::LoadOptions& options,
-                                     const std::atomic<bool>& cancelled);
-  Result<BlobRecord> Convert(const ArchivedLayer& layer, const ImageStore::LoadOptions& options,
-                             const std::atomic<bool>& cancelled);
+                                     const Cancelled& cancelled, Flight& flight);
+  Result<BlobRecord> Convert(const IncomingLayer& layer, const ImageStore::LoadOptions& options,
+                             const Cancelled& cancelled, Flight& flight);
   void Unpin(const std::vector<std::string>& diff_ids);
 
   std::mutex& mutex_;
   ImageIndex& index_;
   const BlobFolder& folder_;
   std::condition_variable changed_;
-  std::set<std::string> in_flight_;          // being verified or converted by some thread
+  std::map<FlightKey, std::shared_ptr<Flight>> in_flight_;
   std::map<std::string, BlobRecord> ready_;  // whole on the disk, pinned
   std::map<std::string, int> pins_;          // loads that need the blob
 };

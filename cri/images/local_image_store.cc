@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "cri/images/archive_images.h"
 #include "cri/images/merged_disk.h"
 #include "cri/images/reference.h"
 #include "sandbox/base/files.h"
@@ -24,8 +25,8 @@ std::vector<std::string> WithoutRepeats(const std::vector<std::string>& diff_ids
   return kept;
 }
 
-std::vector<ArchivedLayer> DistinctLayers(const std::vector<ArchivedImage>& images) {
-  std::vector<ArchivedLayer> layers;
+std::vector<IncomingLayer> DistinctLayers(const std::vector<IncomingImage>& images) {
+  std::vector<IncomingLayer> layers;
   std::set<std::string> seen;
   for (const auto& image : images)
     for (const auto& layer : image.layers)
@@ -41,12 +42,14 @@ bool IsIdPrefix(const std::string& text) {
 
 }  // namespace
 
-Result<std::unique_ptr<ImageStore>> ImageStore::Open(const HostPath& root) {
-  ASSIGN_OR_RETURN(auto store, LocalImageStore::Open(root));
+Result<std::unique_ptr<ImageStore>> ImageStore::Open(const HostPath& root,
+                                                     const std::vector<std::string>& pinned) {
+  ASSIGN_OR_RETURN(auto store, LocalImageStore::Open(root, pinned));
   return std::unique_ptr<ImageStore>(std::move(store));
 }
 
-Result<std::unique_ptr<LocalImageStore>> LocalImageStore::Open(const HostPath& root) {
+Result<std::unique_ptr<LocalImageStore>> LocalImageStore::Open(
+    const HostPath& root, const std::vector<std::string>& pinned) {
   RETURN_IF_ERROR(MakeDirectories(root.value()));
   ASSIGN_OR_RETURN(auto lock, OpenFile((root / "lock").value(), O_RDWR | O_CREAT, 0600));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -58,7 +61,7 @@ Result<std::unique_ptr<LocalImageStore>> LocalImageStore::Open(const HostPath& r
   ASSIGN_OR_RETURN(auto folder, BlobFolder::Open(root));
   ASSIGN_OR_RETURN(auto index, ImageIndex::Open((root / "index.db").string()));
   std::unique_ptr<LocalImageStore> store(
-      new LocalImageStore(std::move(lock), std::move(folder), std::move(index)));
+      new LocalImageStore(std::move(lock), std::move(folder), std::move(index), pinned));
   RETURN_IF_ERROR(store->Recover());
   return store;
 }
@@ -90,15 +93,25 @@ Result<std::vector<Image>> LocalImageStore::Load(const HostPath& source,
   ASSIGN_OR_RETURN(auto scratch, folder_.CreateTemporary("archive"));
   ASSIGN_OR_RETURN(const auto archive,
                    OpenImageArchive(source, std::move(scratch).Anonymous(), options.deadline));
-  ASSIGN_OR_RETURN(auto archived, ReadArchivedImages(*archive, options.reference));
+  ASSIGN_OR_RETURN(const auto images, ReadArchivedImages(*archive, options.reference));
+  return Take(images, options);
+}
+
+Result<Image> LocalImageStore::Add(const IncomingImage& image, const LoadOptions& options) {
+  ASSIGN_OR_RETURN(auto images, Take({image}, options));
+  return std::move(images[0]);
+}
+
+Result<std::vector<Image>> LocalImageStore::Take(const std::vector<IncomingImage>& incoming,
+                                                 const LoadOptions& options) {
   LayerIntake::Pins pins(intake_);
-  ASSIGN_OR_RETURN(const auto blobs, intake_.Take(DistinctLayers(archived), options, pins));
+  ASSIGN_OR_RETURN(const auto blobs, intake_.Take(DistinctLayers(incoming), options, pins));
 
   const std::lock_guard lock(mutex_);
   std::vector<ImageRecord> records;
-  for (auto& image : archived)
-    records.push_back({image.id, std::move(image.config_text), false, image.config.diff_ids,
-                       image.repo_tags, image.repo_digests});
+  for (const auto& image : incoming)
+    records.push_back({image.id, image.config_text, false, image.config.diff_ids, image.repo_tags,
+                       image.repo_digests});
   RETURN_IF_ERROR(index_.Put(records, blobs));
   std::vector<Image> images;
   for (const auto& record : records) {
@@ -116,6 +129,8 @@ Result<Image> LocalImageStore::DescribeLocked(const ImageRecord& record) {
   image.repo_tags = record.repo_tags;
   image.repo_digests = record.repo_digests;
   image.pinned = record.pinned;
+  for (const auto* names : {&image.repo_tags, &image.repo_digests})
+    for (const auto& name : *names) image.pinned |= pinned_.contains(name);
   image.config = std::move(parsed.config);
   image.diff_ids = record.diff_ids;
   image.size_bytes = record.config_text.size();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,11 @@ namespace catamaran {
 // The image store in a folder of this machine; what ImageStore::Open makes.
 class LocalImageStore : public ImageStore {
  public:
-  static Result<std::unique_ptr<LocalImageStore>> Open(const HostPath& root);
+  static Result<std::unique_ptr<LocalImageStore>> Open(const HostPath& root,
+                                                       const std::vector<std::string>& pinned);
 
   Result<std::vector<Image>> Load(const HostPath& source, const LoadOptions& options) override;
+  Result<Image> Add(const IncomingImage& image, const LoadOptions& options) override;
   Result<std::vector<Image>> List() override;
   Result<std::optional<Image>> Find(const std::string& reference) override;
   Status Remove(const std::string& reference) override;
@@ -28,8 +31,10 @@ class LocalImageStore : public ImageStore {
   Result<Usage> DiskUsage() override;
 
  private:
-  LocalImageStore(UniqueFd lock, BlobFolder folder, ImageIndex index)
-      : lock_(std::move(lock)),
+  LocalImageStore(UniqueFd lock, BlobFolder folder, ImageIndex index,
+                  const std::vector<std::string>& pinned)
+      : pinned_(pinned.begin(), pinned.end()),
+        lock_(std::move(lock)),
         folder_(std::move(folder)),
         index_(std::move(index)),
         intake_(mutex_, index_, folder_) {}
@@ -50,6 +55,10 @@ class LocalImageStore : public ImageStore {
   Result<uint64_t> EnsureMerged(const std::string& image_id, MergedKind kind,
                                 const spec::RootfsSpec& rootfs);
 
+  Result<std::vector<Image>> Take(const std::vector<IncomingImage>& images,
+                                  const LoadOptions& options);
+
+  const std::set<std::string> pinned_;
   UniqueFd lock_;
   BlobFolder folder_;
   std::mutex mutex_;  // guards index_; held for database calls, not while layers are read

@@ -187,7 +187,7 @@ class ImageService final : public v1::ImageService::Service {
   CATAMARAN_RPC(ImageStatus, ImageStatus, Patience::kDefault, ImageStatus, parts_.images)
   CATAMARAN_RPC(RemoveImage, RemoveImage, Patience::kDefault, RemoveImage, parts_.images)
   CATAMARAN_RPC(ImageFsInfo, ImageFsInfo, Patience::kDefault, ImageFsInfo, parts_.images)
-  CATAMARAN_UNIMPLEMENTED(PullImage, PullImageRequest, PullImageResponse)
+  CATAMARAN_RPC(PullImage, PullImage, Patience::kUnbounded, PullImage, parts_.puller)
   CATAMARAN_UNIMPLEMENTED_STREAM(StreamImages, StreamImagesRequest, StreamImagesResponse)
 
  private:

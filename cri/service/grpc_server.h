@@ -6,6 +6,7 @@
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
 #include "cri/pods/pods.h"
+#include "cri/registry/image_puller.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
@@ -16,6 +17,7 @@ namespace catamaran {
 struct ServerParts {
   const Config& config;
   ImageStore& images;
+  ImagePuller& puller;
   PodNetwork& network;
   Pods& pods;
 };

@@ -4,6 +4,7 @@
 #include "cri/config/config.h"
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
+#include "cri/registry/image_puller.h"
 #include "cri/service/call_context.h"
 #include "sandbox/base/result.h"
 
@@ -29,6 +30,9 @@ Result<v1::ImageStatusResponse> ImageStatus(const v1::ImageStatusRequest& reques
                                             const CallContext& call, ImageStore& images);
 Result<v1::RemoveImageResponse> RemoveImage(const v1::RemoveImageRequest& request,
                                             const CallContext& call, ImageStore& images);
+// A registry that cannot be reached is kUnknown with a text that the kubelet knows.
+Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
+                                        const CallContext& call, ImagePuller& puller);
 Result<v1::ImageFsInfoResponse> ImageFsInfo(const v1::ImageFsInfoRequest& request,
                                             const CallContext& call, ImageStore& images);
 

@@ -22,6 +22,7 @@ class ListedImages final : public ImageStore {
   std::vector<std::string> removed;
 
   Result<std::vector<Image>> Load(const HostPath&, const LoadOptions&) override { return images; }
+  Result<Image> Add(const IncomingImage&, const LoadOptions&) override { return images.at(0); }
   Result<std::vector<Image>> List() override { return images; }
   Result<std::optional<Image>> Find(const std::string& reference) override {
     if (reference == "UPPER") return Fail(ErrorCode::kInvalidArgument, "no reference");

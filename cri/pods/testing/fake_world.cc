@@ -78,6 +78,9 @@ class FakeImages final : public ImageStore {
   Result<std::vector<Image>> Load(const HostPath&, const LoadOptions&) override {
     return Fail(ErrorCode::kUnimplemented, "no loading here");
   }
+  Result<Image> Add(const IncomingImage&, const LoadOptions&) override {
+    return Fail(ErrorCode::kUnimplemented, "no adding here");
+  }
   Result<std::vector<Image>> List() override { return std::vector<Image>{TheImage()}; }
   Result<std::optional<Image>> Find(const std::string& reference) override {
     RETURN_IF_ERROR(world_.Step("find-image"));

@@ -1,0 +1,200 @@
+#include "cri/registry/image_puller.h"
+
+#include <atomic>
+#include <thread>
+
+#include "cri/images/incoming_image.h"
+#include "cri/images/manifest.h"
+#include "cri/images/reference.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+constexpr int kMaximumIndexDepth = 4;
+constexpr size_t kLargestDockerConfig = 4 << 20;
+// How soon a waiting call notices that its caller went away, and tells it of progress.
+constexpr std::chrono::milliseconds kPoll{100};
+
+using Caller = RegistryClient::Caller;
+
+// The manifest for this machine, below `text` (an index or a manifest already).
+Result<Manifest> ResolvePlatform(RegistryClient& client, std::string text, std::string digest,
+                                 const Caller& caller) {
+  for (int depth = 0; depth <= kMaximumIndexDepth; ++depth) {
+    ASSIGN_OR_RETURN(auto parsed, ParseManifest(text, "manifest " + digest));
+    if (parsed.manifest) return std::move(*parsed.manifest);
+    const Descriptor* chosen = nullptr;
+    std::string offered;
+    for (const Descriptor& entry : parsed.index) {
+      if (entry.IsAttestation()) continue;
+      if (entry.platform) offered += " " + entry.platform->ToString();
+      if (chosen == nullptr && (!entry.platform || PlatformFits(*entry.platform, HostPlatform())))
+        chosen = &entry;
+    }
+    if (chosen == nullptr)
+      return Fail(ErrorCode::kNotFound, "index {} has no image for {}{}{}", digest,
+                  HostPlatform().ToString(), offered.empty() ? "" : ", only for",
+                  offered.substr(0, 500));
+    ASSIGN_OR_RETURN(auto fetched, client.FetchManifest(chosen->digest, caller));
+    if (fetched.text.size() != chosen->size)
+      return Fail(ErrorCode::kDataLoss, "manifest {} has {} bytes, its index says {}",
+                  chosen->digest, fetched.text.size(), chosen->size);
+    digest = chosen->digest;
+    text = std::move(fetched.text);
+  }
+  return Fail(ErrorCode::kInvalidArgument, "{}: indexes are nested too deeply", digest);
+}
+
+Result<IncomingImage> Describe(RegistryClient& client, const ImageReference& reference,
+                               const Caller& caller) {
+  ASSIGN_OR_RETURN(
+      auto top,
+      client.FetchManifest(reference.digest.empty() ? reference.tag : reference.digest, caller));
+  ASSIGN_OR_RETURN(const Manifest manifest,
+                   ResolvePlatform(client, std::move(top.text), top.digest, caller));
+  ASSIGN_OR_RETURN(auto config, client.FetchContent(manifest.config, kMaximumConfigBytes, caller));
+  ASSIGN_OR_RETURN(IncomingImage image,
+                   DescribeIncomingImage(std::move(config), manifest.layers.size()));
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    const Descriptor& layer = manifest.layers[i];
+    image.layers.push_back(
+        {image.config.diff_ids[i], layer.digest, layer.size, client.Layer(layer)});
+  }
+  if (reference.digest.empty()) image.repo_tags.push_back(reference.ToString());
+  image.repo_digests.push_back(reference.repository + "@" + top.digest);
+  return image;
+}
+
+}  // namespace
+
+// One pull and those who wait for it. Guarded by the puller's mutex, but for `cancelled`.
+struct ImagePuller::Flight {
+  std::string key;
+  Source source;
+  int waiters = 0;
+  std::atomic<bool> cancelled{false};
+  std::map<std::string, ImageStore::Progress> progress;  // the newest of each layer
+  std::optional<Result<Image>> result;
+};
+
+ImagePuller::~ImagePuller() {
+  std::unique_lock lock(mutex_);
+  for (auto& [key, flight] : flights_) flight->cancelled = true;
+  landed_.wait(lock, [this] { return flying_ == 0; });
+}
+
+Result<Credentials> ImagePuller::CredentialsOf(const RegistryHost& host,
+                                               const std::string& registry,
+                                               const std::optional<AuthFields>& auth) const {
+  // A mirror is somebody else: it gets what a pull brings only where that names it.
+  const std::string name = host.is_mirror ? host.base.Authority() : registry;
+  if (auth && (!host.is_mirror || !auth->server_address.empty())) {
+    ASSIGN_OR_RETURN(auto credentials, CredentialsFor(*auth, name));
+    if (!credentials.empty() || !host.is_mirror) return credentials;
+  }
+  if (options_.docker_config.empty() || !Exists(options_.docker_config.value()))
+    return Credentials();
+  ASSIGN_OR_RETURN(const auto text, ReadFile(options_.docker_config.value(), kLargestDockerConfig));
+  ASSIGN_OR_RETURN(auto credentials,
+                   CredentialsFromDockerConfig(text, options_.docker_config.string(), name));
+  return credentials ? std::move(*credentials) : Credentials();
+}
+
+Result<ImagePuller::Source> ImagePuller::Locate(const std::string& reference,
+                                                const std::optional<AuthFields>& auth) const {
+  Source source;
+  ASSIGN_OR_RETURN(source.reference, ParseImageReference(reference));
+  source.registry = source.reference.repository.substr(0, source.reference.repository.find('/'));
+  ASSIGN_OR_RETURN(auto hosts, HostsOf(source.registry, options_.hosts_dir));
+  for (RegistryHost& host : hosts) {
+    ASSIGN_OR_RETURN(auto credentials, CredentialsOf(host, source.registry, auth));
+    source.hosts.push_back({std::move(host), std::move(credentials)});
+  }
+  return source;
+}
+
+std::shared_ptr<ImagePuller::Flight> ImagePuller::Join(Source source) {
+  std::string key = source.reference.ToString();
+  for (const auto& host : source.hosts) key += " " + host.credentials.Fingerprint();
+  const std::lock_guard lock(mutex_);
+  auto& flight = flights_[key];
+  if (flight == nullptr) {
+    flight = std::make_shared<Flight>();
+    flight->key = key;
+    flight->source = std::move(source);
+    ++flying_;
+    std::thread([this, flight] { Fly(flight); }).detach();
+  }
+  ++flight->waiters;
+  return flight;
+}
+
+void ImagePuller::Fly(const std::shared_ptr<Flight>& flight) {
+  const Source& source = flight->source;
+  const std::string& repository = source.reference.repository;
+  ImageStore::LoadOptions options;
+  options.cancelled = [&] { return flight->cancelled.load(); };
+  options.progress = [&](const ImageStore::Progress& progress) {
+    const std::lock_guard lock(mutex_);
+    flight->progress[progress.layer] = progress;
+  };
+  Result<Image> result = [&]() -> Result<Image> {
+    RegistryClient client(source.hosts, source.registry,
+                          repository.substr(source.registry.size() + 1), options_.patience);
+    ASSIGN_OR_RETURN(const auto image,
+                     Describe(client, source.reference, {options.deadline, options.cancelled}));
+    return store_.Add(image, options);
+  }();
+  const std::lock_guard lock(mutex_);
+  flight->result = std::move(result);
+  if (const auto own = flights_.find(flight->key); own != flights_.end() && own->second == flight)
+    flights_.erase(own);
+  --flying_;
+  landed_.notify_all();
+}
+
+Result<Image> ImagePuller::Wait(Flight& flight, const ImageStore::LoadOptions& options) {
+  std::map<std::string, ImageStore::Progress> told;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const bool done = flight.result.has_value();
+    std::vector<ImageStore::Progress> news;
+    for (const auto& [layer, progress] : flight.progress) {
+      auto& known = told[layer];
+      if (known.done_bytes == progress.done_bytes && known.finished == progress.finished) continue;
+      known = progress;
+      news.push_back(progress);
+    }
+    if (options.progress && !news.empty()) {
+      lock.unlock();
+      for (const auto& progress : news) options.progress(progress);
+      lock.lock();
+    }
+    if (done) return *flight.result;
+    if (options.deadline.expired() || (options.cancelled && options.cancelled()))
+      return Fail(ErrorCode::kDeadlineExceeded, "the caller's time is over");
+    landed_.wait_for(lock, std::min(options.deadline.Remaining(), kPoll));
+  }
+}
+
+Result<Image> ImagePuller::Pull(const std::string& reference, const std::optional<AuthFields>& auth,
+                                const ImageStore::LoadOptions& options) {
+  ASSIGN_OR_RETURN(Source source, Locate(reference, auth));
+  const std::string name = source.reference.ToString();
+  const auto flight = Join(std::move(source));
+  auto result = Wait(*flight, options);
+  {
+    const std::lock_guard lock(mutex_);
+    if (--flight->waiters == 0 && !flight->result) {
+      flight->cancelled = true;
+      if (const auto own = flights_.find(flight->key);
+          own != flights_.end() && own->second == flight)
+        flights_.erase(own);
+    }
+  }
+  if (!result) return tl::unexpected(std::move(result).error().While("pull " + name));
+  return result;
+}
+
+}  // namespace catamaran

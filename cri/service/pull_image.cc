@@ -1,0 +1,40 @@
+#include "cri/registry/image_puller.h"
+#include "cri/service/runtime_calls.h"
+
+namespace catamaran {
+namespace {
+
+std::optional<AuthFields> FieldsOf(const v1::PullImageRequest& request) {
+  const v1::AuthConfig& auth = request.auth();
+  AuthFields fields{auth.username(),       auth.password(),       auth.auth(),
+                    auth.server_address(), auth.identity_token(), auth.registry_token()};
+  const bool empty = fields.username.empty() && fields.password.empty() && fields.auth.empty() &&
+                     fields.identity_token.empty() && fields.registry_token.empty();
+  if (empty) return std::nullopt;  // what the kubelet sends where it knows none
+  return fields;
+}
+
+}  // namespace
+
+Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
+                                        const CallContext& call, ImagePuller& puller) {
+  if (request.image().image().empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "image.image: '' is wrong: must be an image's tag or digest");
+  }
+  ImageStore::LoadOptions options;
+  options.deadline = call.deadline;
+  options.cancelled = call.is_cancelled;
+  auto image = puller.Pull(request.image().image(), FieldsOf(request), options);
+  if (!image && image.error().code == ErrorCode::kUnavailable) {
+    // The kubelet tells this failure from others by the beginning of the text, which it only sees
+    // bare where the code is UNKNOWN (k8s.io/cri-api, pkg/errors).
+    return Fail(ErrorCode::kUnknown, "RegistryUnavailable: {}", image.error().message);
+  }
+  if (!image) return tl::unexpected(std::move(image).error());
+  v1::PullImageResponse response;
+  response.set_image_ref(image->id);
+  return response;
+}
+
+}  // namespace catamaran
