@@ -93,17 +93,15 @@ Status BlobStream::Connect() {
     }
     if (!response && response.error().code == ErrorCode::kDeadlineExceeded)
       return tl::unexpected(std::move(response).error());
-    if (!response) {
-      client_.NoteReach(host_, response.error().code != ErrorCode::kUnavailable);
-      rotation_.Failed(std::move(response).error());
-      continue;
+    std::optional<std::chrono::milliseconds> wait;
+    if (response) {
+      wait = ParseRetryAfter((*response)->Header("retry-after"));
+      response = tl::unexpected(ErrorOfAnswer(
+          **response, fmt::format("{}: blob {} of {}", client_.hosts_[host_].host.base.Origin(),
+                                  descriptor_.digest, client_.repository_)));
     }
-    const auto wait = ParseRetryAfter((*response)->Header("retry-after"));
-    rotation_.Failed(
-        ErrorOfAnswer(**response,
-                      fmt::format("{}: blob {} of {}", client_.hosts_[host_].host.base.Origin(),
-                                  descriptor_.digest, client_.repository_)),
-        wait);
+    client_.NoteReach(host_, response.error().code != ErrorCode::kUnavailable);
+    rotation_.Failed(std::move(response).error(), wait);
   }
 }
 

@@ -128,7 +128,7 @@ TEST_F(PullFaultTest, AFailureThatDoesNotPassEndsThePullAndSaysWhatItWas) {
 }
 
 TEST_F(PullFaultTest, AHangIsGivenUpAndTheRestAskedForAnew) {
-  options_.patience.http.stall = std::chrono::milliseconds(300);
+  options_.patience.http.stall = std::chrono::seconds(4);
   MakePuller();
   Then([&](const Request& request) {
     Answer answer = Cut(request, 1'000'000);

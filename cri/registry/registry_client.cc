@@ -198,16 +198,15 @@ Result<RegistryClient::FetchedManifest> RegistryClient::FetchManifest(const std:
     }
     if (!response && response.error().code == ErrorCode::kDeadlineExceeded)
       return tl::unexpected(std::move(response).error());
-    NoteReach(host, response || response.error().code != ErrorCode::kUnavailable);
-    if (!response) {
-      rotation.Failed(std::move(response).error());
-      continue;
+    std::optional<std::chrono::milliseconds> wait;
+    if (response) {
+      wait = ParseRetryAfter((*response)->Header("retry-after"));
+      response = tl::unexpected(ErrorOfAnswer(
+          **response, fmt::format("{}: manifest {} of {}", hosts_[host].host.base.Origin(),
+                                  reference, repository_)));
     }
-    const auto wait = ParseRetryAfter((*response)->Header("retry-after"));
-    rotation.Failed(ErrorOfAnswer(**response, fmt::format("{}: manifest {} of {}",
-                                                          hosts_[host].host.base.Origin(),
-                                                          reference, repository_)),
-                    wait);
+    NoteReach(host, response.error().code != ErrorCode::kUnavailable);
+    rotation.Failed(std::move(response).error(), wait);
   }
 }
 
