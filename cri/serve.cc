@@ -6,9 +6,9 @@
 
 #include "cri/images/image_store.h"
 #include "cri/network/builtin/builtin_network.h"
+#include "cri/network/cni/cni_network.h"
 #include "cri/pods/pods.h"
 #include "cri/registry/image_puller.h"
-#include "cri/service/absent_network.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/grpc_server.h"
 #include "cri/service/log.h"
@@ -48,14 +48,18 @@ class EndSignals {
   sigset_t signals_;
 };
 
+void WriteNotice(const std::string& text) { Log(LogLevel::kWarn, "notice", {{"what", text}}); }
+
 Result<std::unique_ptr<PodNetwork>> MakeNetwork(const Config& config) {
   if (config.network == Config::Network::kBuiltin) {
     return MakeBuiltinNetwork(
         {config.root, config.run, config.builtin_cidr_v4, config.builtin_cidr_v6});
   }
-  return std::make_unique<AbsentNetwork>(
-      "NetworkPluginNotReady",
-      "this build runs no CNI plugins: configure network: builtin, or use the host's network");
+  return MakeCniNetwork({.root = config.root,
+                         .run = config.run,
+                         .conf_dir = config.cni_conf_dir,
+                         .bin_dirs = config.cni_bin_dirs,
+                         .notice = WriteNotice});
 }
 
 // The daemon's parts, each of which stands on those before it.
@@ -77,10 +81,7 @@ Result<Daemon> MakeDaemon(const Config& config) {
   ASSIGN_OR_RETURN(daemon.cgroups, OpenPodCgroups());
   ASSIGN_OR_RETURN(auto shims, ShimManager::Create({config.shim.string()}));
   ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
-  PodsParts parts{std::move(shims), *daemon.images, *daemon.network, *daemon.cgroups,
-                  [](const std::string& text) {
-                    Log(LogLevel::kWarn, "notice", {{"what", text}});
-                  }};
+  PodsParts parts{std::move(shims), *daemon.images, *daemon.network, *daemon.cgroups, WriteNotice};
   daemon.pods = std::make_unique<Pods>(config, std::move(parts), std::move(boot_id));
   RETURN_IF_ERROR(daemon.pods->Recover(Deadline::After(kRecoveryPatience)));
   return daemon;

@@ -142,7 +142,7 @@ void Sweep(Pods& pods) {
       discarded =
           !pod->record.published() && pod->state() == SandboxState::kRemoving && !pod->tearing_down;
     }
-    if (discarded) DiscardPod(pods, pod);
+    if (discarded) pods.background().Run([&pods, pod] { DiscardPod(pods, pod); });
   }
 }
 

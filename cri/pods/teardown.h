@@ -19,7 +19,8 @@ Status RemovePod(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext&
 // cannot be undone now stays recorded, unlisted, and is tried again by Sweep.
 void DiscardPod(Pods& pods, const std::shared_ptr<Pod>& pod);
 
-// Tries again what DiscardPod could not finish. Cheap where there is nothing.
+// Tries again what DiscardPod could not finish, in the background: a pod whose network or disk
+// hangs holds up no other. Cheap where there is nothing.
 void Sweep(Pods& pods);
 
 // Kills the container if it runs, then removes everything of it.

@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "cri/service/absent_network.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/log.h"
 #include "cri/service/readiness.h"
@@ -55,6 +54,24 @@ class TestFolder {
 
  private:
   std::string path_;
+};
+
+// The network of a node that has none yet.
+class AbsentNetwork final : public PodNetwork {
+ public:
+  AbsentNetwork(std::string reason, std::string message)
+      : readiness_{false, std::move(reason), std::move(message)} {}
+
+  Readiness ready() const override { return readiness_; }
+  Result<PodNetworkResult> Attach(const PodNetworkRequest&, Deadline) override {
+    return Fail(ErrorCode::kUnavailable, "{}: {}", readiness_.reason, readiness_.message);
+  }
+  Status Detach(const PodId&, Deadline) override { return {}; }
+  Status DetachExcept(const std::vector<PodId>&, Deadline) override { return {}; }
+  Status SetPodCidr(const std::string&) override { return {}; }
+
+ private:
+  const Readiness readiness_;
 };
 
 TEST(VersionCall, SaysWhatTheKubeletInsistsOn) {

@@ -28,6 +28,14 @@ Result<PodNetworkRequest> TranslatePodNetwork(const runtime::v1::PodSandboxConfi
   request.pod_name = config.metadata().name();
   request.pod_namespace = config.metadata().namespace_();
   request.pod_uid = config.metadata().uid();
+  request.annotations = {config.annotations().begin(), config.annotations().end()};
+  if (config.has_dns_config()) {
+    const auto& dns = config.dns_config();
+    request.dns = {{dns.servers().begin(), dns.servers().end()},
+                   {dns.searches().begin(), dns.searches().end()},
+                   {dns.options().begin(), dns.options().end()}};
+  }
+  request.cgroup_parent = config.linux().cgroup_parent();
   std::set<std::tuple<PortMapping::Protocol, uint16_t, std::string>> taken;
   for (int i = 0; i < config.port_mappings_size(); ++i) {
     const auto& mapping = config.port_mappings(i);

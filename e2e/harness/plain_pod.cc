@@ -22,6 +22,7 @@ Status PlainPod::Run() {
   config_.set_log_directory(options_.log_directory);
   config_.mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
       v1::CONTAINER);
+  if (options_.adjust) options_.adjust(&config_);
   v1::RunPodSandboxRequest request;
   *request.mutable_config() = config_;
   request.set_runtime_handler(options_.handler);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,6 +22,8 @@ class PlainPod {
     std::string image;
     std::vector<std::string> command;
     std::string log_directory;
+    // Called with the pod's configuration before it is used; may be empty.
+    std::function<void(v1::PodSandboxConfig*)> adjust;
   };
   PlainPod(CriClient& cri, Options options) : cri_(cri), options_(std::move(options)) {}
   PlainPod(const PlainPod&) = delete;

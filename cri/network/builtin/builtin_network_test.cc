@@ -14,6 +14,8 @@
 #include <thread>
 
 #include "cri/network/builtin/nft_rules.h"
+#include "cri/network/testing/kill_steps.h"
+#include "cri/network/testing/sockets.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
@@ -24,69 +26,6 @@ namespace catamaran {
 namespace {
 
 Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
-
-// Socket addresses by text: IPv4 or IPv6.
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t length = 0;
-};
-Address At(const std::string& text, uint16_t port) {
-  Address address;
-  if (text.find(':') == std::string::npos) {
-    auto* four = reinterpret_cast<sockaddr_in*>(&address.storage);
-    *four = {AF_INET, htons(port), {}, {}};
-    inet_pton(AF_INET, text.c_str(), &four->sin_addr);
-    address.length = sizeof *four;
-  } else {
-    auto* six = reinterpret_cast<sockaddr_in6*>(&address.storage);
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons(port);
-    inet_pton(AF_INET6, text.c_str(), &six->sin6_addr);
-    address.length = sizeof *six;
-  }
-  return address;
-}
-
-// A listening TCP socket; it stays in the namespace of the thread that makes it.
-Result<UniqueFd> Listen(const std::string& text, uint16_t port) {
-  const Address address = At(text, port);
-  UniqueFd listener(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) !=
-      0)
-    return FailWithErrno("bind {}", text);
-  if (listen(listener.get(), 5) != 0) return FailWithErrno("listen");
-  return listener;
-}
-
-// Connects to text:port, and checks that it is this listener that is reached. Returns the address
-// the listener sees, or "" where nothing was reached in time.
-std::string Reach(const UniqueFd& listener, const std::string& text, uint16_t port,
-                  int patience_ms = 30000) {
-  const Address address = At(text, port);
-  const UniqueFd client(
-      socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const int connected =
-      connect(client.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length);
-  if (connected != 0 && errno != EINPROGRESS) return "";
-  pollfd ready{listener.get(), POLLIN, 0};
-  if (poll(&ready, 1, patience_ms) != 1) return "";
-  sockaddr_storage from{};
-  socklen_t length = sizeof from;
-  const UniqueFd server(accept(listener.get(), reinterpret_cast<sockaddr*>(&from), &length));
-  char seen[INET6_ADDRSTRLEN] = "";
-  if (from.ss_family == AF_INET)
-    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(&from)->sin_addr, seen, sizeof seen);
-  else
-    inet_ntop(AF_INET6, &reinterpret_cast<sockaddr_in6*>(&from)->sin6_addr, seen, sizeof seen);
-  // Bytes both ways, so that it is a whole connection.
-  char byte = 0;
-  ready = {client.get(), POLLOUT, 0};
-  if (poll(&ready, 1, patience_ms) != 1 || write(client.get(), "a", 1) != 1) return "";
-  if (read(server.get(), &byte, 1) != 1 || write(server.get(), "b", 1) != 1) return "";
-  ready = {client.get(), POLLIN, 0};
-  if (poll(&ready, 1, patience_ms) != 1 || read(client.get(), &byte, 1) != 1) return "";
-  return byte == 'b' ? seen : "";
-}
 
 class BuiltinNetworkTest : public testing::Test {
  protected:
@@ -383,26 +322,6 @@ TEST_F(BuiltinNetworkTest, ManyPodsAttachAtOnce) {
   for (auto& thread : threads) thread.join();
   EXPECT_TRUE(network->DetachExcept({}, Soon()));
   EXPECT_EQ(Remains(), idle);
-}
-
-// Kills a process at its N-th step, for N = 1, 2, ... until it gets through.
-int CountStepsKilling(const std::function<void()>& work, const std::function<void(int)>& after) {
-  for (int step = 1; step < 500; ++step) {
-    const pid_t child = fork();
-    if (child == 0) {
-      ArmAbortStep(step);
-      work();
-      _exit(0);
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    after(step);
-    if (WIFEXITED(status)) return step - 1;
-    EXPECT_EQ(WTERMSIG(status), SIGKILL);
-    if (testing::Test::HasFailure()) return step;
-  }
-  ADD_FAILURE() << "never got through";
-  return 0;
 }
 
 TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfAttach) {
