@@ -14,8 +14,7 @@ VolumeFilesystem& Self(fuse_req_t request) {
   return *static_cast<VolumeFilesystem*>(fuse_req_userdata(request));
 }
 
-fuse_lowlevel_ops MakeOperations() {
-  fuse_lowlevel_ops ops{};
+void AddNames(fuse_lowlevel_ops& ops) {
   ops.init = [](void* self, fuse_conn_info* connection) {
     static_cast<VolumeFilesystem*>(self)->Init(connection);
   };
@@ -51,6 +50,9 @@ fuse_lowlevel_ops MakeOperations() {
   ops.link = [](fuse_req_t r, fuse_ino_t i, fuse_ino_t np, const char* nn) {
     Self(r).Link(r, i, np, nn);
   };
+}
+
+void AddFiles(fuse_lowlevel_ops& ops) {
   ops.create = [](fuse_req_t r, fuse_ino_t p, const char* n, mode_t m, fuse_file_info* f) {
     Self(r).Create(r, p, n, m, f);
   };
@@ -73,6 +75,9 @@ fuse_lowlevel_ops MakeOperations() {
   ops.copy_file_range = [](fuse_req_t r, fuse_ino_t, off_t in_off, fuse_file_info* in, fuse_ino_t,
                            off_t out_off, fuse_file_info* out, size_t len,
                            int) { Self(r).CopyFileRange(r, in, in_off, out, out_off, len); };
+}
+
+void AddFoldersAndAttributes(fuse_lowlevel_ops& ops) {
   ops.opendir = [](fuse_req_t r, fuse_ino_t i, fuse_file_info* f) { Self(r).Opendir(r, i, f); };
   ops.readdir = [](fuse_req_t r, fuse_ino_t, size_t size, off_t off, fuse_file_info* f) {
     Self(r).Readdir(r, size, off, f, false);
@@ -92,6 +97,13 @@ fuse_lowlevel_ops MakeOperations() {
   };
   ops.listxattr = [](fuse_req_t r, fuse_ino_t i, size_t size) { Self(r).Listxattr(r, i, size); };
   ops.removexattr = [](fuse_req_t r, fuse_ino_t i, const char* n) { Self(r).Removexattr(r, i, n); };
+}
+
+fuse_lowlevel_ops MakeOperations() {
+  fuse_lowlevel_ops ops{};
+  AddNames(ops);
+  AddFiles(ops);
+  AddFoldersAndAttributes(ops);
   return ops;
 }
 
