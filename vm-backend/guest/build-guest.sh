@@ -10,6 +10,7 @@
 # environment:
 #   GUEST_KERNEL_PACKAGE    Debian package of the kernel; "linux-image-cloud-amd64" (Linux 6.1) by default,
 #                           "linux-image-6.12-cloud-amd64" for the one of backports
+#   GUEST_CACHE             folder of downloads to use instead of OUT_DIR/cache
 #   GUEST_WRITABLE_BYTES    nominal size of writable.img, 8 GiB by default
 #
 # Nothing is done where everything is newer than its sources.
@@ -31,7 +32,7 @@ agent=$(readlink -f "$2") || fail "no such file: $2"
 [ -x "$agent" ] || fail "$2 is not an executable file"
 package=${GUEST_KERNEL_PACKAGE:-linux-image-cloud-amd64}
 writable_bytes=${GUEST_WRITABLE_BYTES:-$((8 << 30))}
-cache=$out/cache
+cache=${GUEST_CACHE:-$out/cache}
 kernel=$cache/$package
 need dpkg-deb dpkg
 need apt-get apt

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sandbox/base/result.h"
+
+namespace catamaran {
+
+// The virtio-serial ports of the guest, open for as long as it runs.
+struct GuestPorts {
+  int agent = -1;
+  int volumes = -1;
+};
+
+// Carries out one attack, by name, and reports in lines "what result": result is an errno, or "ok".
+//
+//   fuse-names VOLUME TARGET   names that are none, links to TARGET on the host, forged numbers
+//   fuse-race VOLUME ROUNDS    reads swap/secret as fast as it can; "saw" and what it read
+//   fuse-flood VOLUME          requests without end, the answers not read
+//   fuse-malformed LENGTH      one request that claims to be so long
+//   write-disk SERIAL          writes by every way there is to a disk
+//   fill-memory                overwrites and discards all the memory it gets
+//   flood-agent MEBIBYTES      noise on the channel to the shim
+//   flood-console MEBIBYTES    or as much of it as ten seconds take
+//
+// May block for minutes: run it in a child.
+Result<std::string> CarryOut(const std::vector<std::string>& words, const GuestPorts& ports);
+
+}  // namespace catamaran
