@@ -3,13 +3,15 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
-#include <mutex>
 
 #include "cri/images/image_store.h"
+#include "cri/images/reference.h"
+#include "cri/progress_printer.h"
+#include "cri/registry/image_puller.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/grpc_client.h"
 #include "sandbox/base/files.h"
@@ -22,33 +24,6 @@ using ImageLine = DaemonClient::ImageLine;
 // A process that took the lock a moment ago has not said yet who it is, and another command is
 // soon done.
 constexpr auto kOwnerPatience = std::chrono::seconds(60);
-
-// One line per layer when it is done; on a terminal also how far it is. Thread-safe.
-class ProgressPrinter {
- public:
-  void operator()(const ImageStore::Progress& progress) {
-    std::lock_guard lock(mutex_);
-    if (progress.finished) {
-      fmt::print(stderr, "{}layer {}: {:.1f} MB done\n", terminal_ ? "\r\x1b[K" : "",
-                 progress.layer, Megabytes(progress.done_bytes));
-      return;
-    }
-    if (!terminal_ || progress.total_bytes == 0) return;
-    const uint64_t percent = progress.done_bytes * 100 / progress.total_bytes;
-    uint64_t& shown = shown_[progress.layer];
-    if (percent == shown) return;
-    shown = percent;
-    fmt::print(stderr, "\r\x1b[Klayer {}: {}% of {:.1f} MB", progress.layer, percent,
-               Megabytes(progress.total_bytes));
-  }
-
- private:
-  static double Megabytes(uint64_t bytes) { return static_cast<double>(bytes) / 1e6; }
-
-  std::mutex mutex_;
-  const bool terminal_ = isatty(STDERR_FILENO) == 1;
-  std::map<std::string, uint64_t> shown_;  // percent, by layer
-};
 
 // Who works with the store: this process, which then holds the root folder's lock, or a daemon.
 struct StoreAccess {
@@ -78,7 +53,8 @@ Result<StoreAccess> OpenStore(const Config& config) {
 
 std::vector<ImageLine> ToLines(const std::vector<Image>& images) {
   std::vector<ImageLine> lines;
-  for (const Image& image : images) lines.push_back({image.id, image.repo_tags, image.size_bytes});
+  for (const Image& image : images)
+    lines.push_back({image.id, image.repo_tags, image.size_bytes, image.pinned});
   return lines;
 }
 
@@ -86,11 +62,54 @@ void Print(const std::vector<ImageLine>& lines) {
   for (const ImageLine& line : lines) {
     const std::string tags =
         line.repo_tags.empty() ? "<none>" : fmt::format("{}", fmt::join(line.repo_tags, ","));
-    fmt::print("{}  {:>9.1f} MB  {}\n", line.id, static_cast<double>(line.size_bytes) / 1e6, tags);
+    fmt::print("{}  {:>9.1f} MB  {}{}\n", line.id, static_cast<double>(line.size_bytes) / 1e6, tags,
+               line.pinned ? "  pinned" : "");
   }
 }
 
+constexpr size_t kLongestPassword = 64 << 10;
+constexpr size_t kLargestAuthFile = 4 << 20;
+
+Result<Credentials> ReadCredentials(const PullFlags& flags) {
+  Credentials credentials;
+  if (!flags.auth_file.empty()) {
+    ASSIGN_OR_RETURN(const auto reference, ParseImageReference(flags.reference));
+    const std::string host = reference.repository.substr(0, reference.repository.find('/'));
+    ASSIGN_OR_RETURN(const auto text, ReadFile(flags.auth_file, kLargestAuthFile));
+    ASSIGN_OR_RETURN(const auto found, CredentialsFromDockerConfig(text, flags.auth_file, host));
+    if (found) return *found;
+  }
+  credentials.username = flags.username;
+  if (!flags.password_from_stdin) return credentials;
+  ASSIGN_OR_RETURN(credentials.password, ReadAll(STDIN_FILENO, kLongestPassword));
+  while (credentials.password.ends_with('\n')) credentials.password.pop_back();
+  return credentials;
+}
+
 }  // namespace
+
+Status ImagePullCommand(const Config& config, const PullFlags& flags) {
+  ASSIGN_OR_RETURN(const Credentials credentials, ReadCredentials(flags));
+  ASSIGN_OR_RETURN(const StoreAccess access, OpenStore(config));
+  auto printer = std::make_shared<ProgressPrinter>();
+  const auto progress = [printer](const ImageStore::Progress& p) { (*printer)(p); };
+  if (access.daemon != nullptr) {
+    ASSIGN_OR_RETURN(const auto lines,
+                     access.daemon->PullImage(flags.reference, credentials, progress));
+    Print(lines);
+    return {};
+  }
+  signal(SIGPIPE, SIG_IGN);  // a registry that hangs up is an error, not our end
+  ImagePuller puller(*access.store, {config.images.hosts_dir, config.images.docker_config, {}});
+  std::optional<AuthFields> auth;
+  if (!credentials.empty())
+    auth = AuthFields{credentials.username,       credentials.password,      "", "",
+                      credentials.identity_token, credentials.registry_token};
+  ASSIGN_OR_RETURN(const auto image,
+                   puller.Pull(flags.reference, auth, {"", progress, Deadline::Never()}));
+  Print(ToLines({image}));
+  return {};
+}
 
 Status ImageLoadCommand(const Config& config, const std::string& source,
                         const std::string& reference) {

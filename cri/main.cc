@@ -19,6 +19,7 @@ struct Flags {
   int ready_fd = -1;
   std::string source;
   std::string reference;
+  PullFlags pull;
 };
 
 void AddConfigFlags(CLI::App* command, Flags* flags) {
@@ -61,6 +62,11 @@ Status RunImageLoad(const Flags& flags) {
   return {};
 }
 
+Status RunImagePull(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  return ImagePullCommand(config, flags.pull);
+}
+
 Status RunImageList(const Flags& flags) {
   ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
   return ImageListCommand(config);
@@ -74,6 +80,16 @@ void AddImageCommands(CLI::App* app, Flags* flags, Status* outcome) {
   load->add_option("--name", flags->reference, "Tag it so, instead of by its own names");
   AddConfigFlags(load, flags);
   load->callback([=] { *outcome = RunImageLoad(*flags); });
+  CLI::App* pull = image->add_subcommand("pull", "Pull an image from its registry");
+  pull->add_option("image", flags->pull.reference, "[HOST[:PORT]/]NAME[:TAG][@DIGEST]")->required();
+  CLI::Option* user = pull->add_option("--username", flags->pull.username, "Who pulls");
+  pull->add_flag("--password-stdin", flags->pull.password_from_stdin,
+                 "Read the password from standard input")
+      ->needs(user);
+  pull->add_option("--auth-file", flags->pull.auth_file, "Credentials: docker's config.json")
+      ->excludes(user);
+  AddConfigFlags(pull, flags);
+  pull->callback([=] { *outcome = RunImagePull(*flags); });
   CLI::App* list = image->add_subcommand("list", "List the images");
   AddConfigFlags(list, flags);
   list->callback([=] { *outcome = RunImageList(*flags); });

@@ -32,19 +32,20 @@ class Client final : public DaemonClient {
     control::LoadImageRequest request;
     request.set_source(source.string());
     request.set_reference(reference);
-    auto reader = control_->LoadImage(&context, request);
-    std::vector<ImageLine> lines;
-    for (control::LoadImageResponse response; reader->Read(&response);) {
-      if (response.has_loaded()) {
-        lines.push_back(ToLine(response.loaded(), response.loaded().size_bytes()));
-      } else if (progress) {
-        const auto& layer = response.progress();
-        progress({layer.layer(), layer.done_bytes(), layer.total_bytes(), layer.finished()});
-      }
-    }
-    const grpc::Status status = reader->Finish();
-    if (!status.ok()) return ToError(status);
-    return lines;
+    return ReadEvents(*control_->LoadImage(&context, request), progress);
+  }
+
+  Result<std::vector<ImageLine>> PullImage(
+      const std::string& reference, const Credentials& credentials,
+      const std::function<void(const ImageStore::Progress&)>& progress) override {
+    grpc::ClientContext context;
+    control::PullImageRequest request;
+    request.set_reference(reference);
+    request.set_username(credentials.username);
+    request.set_password(credentials.password);
+    request.set_identity_token(credentials.identity_token);
+    request.set_registry_token(credentials.registry_token);
+    return ReadEvents(*control_->PullImage(&context, request), progress);
   }
 
   Result<std::vector<ImageLine>> ListImages() override {
@@ -53,11 +54,31 @@ class Client final : public DaemonClient {
     const grpc::Status status = images_->ListImages(&context, {}, &response);
     if (!status.ok()) return ToError(status);
     std::vector<ImageLine> lines;
-    for (const auto& image : response.images()) lines.push_back(ToLine(image, image.size()));
+    for (const auto& image : response.images()) {
+      lines.push_back(ToLine(image, image.size()));
+      lines.back().pinned = image.pinned();
+    }
     return lines;
   }
 
  private:
+  static Result<std::vector<ImageLine>> ReadEvents(
+      grpc::ClientReader<control::ImageEvent>& reader,
+      const std::function<void(const ImageStore::Progress&)>& progress) {
+    std::vector<ImageLine> lines;
+    for (control::ImageEvent event; reader.Read(&event);) {
+      if (event.has_loaded()) {
+        lines.push_back(ToLine(event.loaded(), event.loaded().size_bytes()));
+      } else if (progress) {
+        const auto& layer = event.progress();
+        progress({layer.layer(), layer.done_bytes(), layer.total_bytes(), layer.finished()});
+      }
+    }
+    const grpc::Status status = reader.Finish();
+    if (!status.ok()) return ToError(status);
+    return lines;
+  }
+
   std::unique_ptr<::runtime::v1::ImageService::Stub> images_;
   std::unique_ptr<control::Control::Stub> control_;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cri/images/image_store.h"
+#include "cri/registry/credentials.h"
 #include "sandbox/base/result.h"
 
 namespace catamaran {
@@ -17,6 +18,7 @@ class DaemonClient {
     std::string id;
     std::vector<std::string> repo_tags;
     uint64_t size_bytes = 0;
+    bool pinned = false;
   };
 
   // `listen`: "unix:///path". Connects with the first call.
@@ -25,6 +27,10 @@ class DaemonClient {
 
   virtual Result<std::vector<ImageLine>> LoadImage(
       const HostPath& source, const std::string& reference,
+      const std::function<void(const ImageStore::Progress&)>& progress) = 0;
+  // Credentials that are empty are the daemon's own.
+  virtual Result<std::vector<ImageLine>> PullImage(
+      const std::string& reference, const Credentials& credentials,
       const std::function<void(const ImageStore::Progress&)>& progress) = 0;
   virtual Result<std::vector<ImageLine>> ListImages() = 0;
 };

@@ -57,6 +57,12 @@ std::string ContainerIdOf(const Message& message) {
   return "";
 }
 
+template <typename Message>
+std::string ImageOf(const Message& message) {
+  if constexpr (requires { message.image().image(); }) return message.image().image();
+  return "";
+}
+
 // What only asks is logged where somebody debugs; what changes something always; a client's error
 // is no trouble of ours, an internal one is.
 LogLevel LevelOf(std::string_view name, const Error* error) {
@@ -88,6 +94,7 @@ grpc::Status Answer(std::string_view name, const grpc::ServerContext& context,
   Log(LevelOf(name, error), name,
       {{"pod", pod},
        {"container", container},
+       {"image", ImageOf(request)},
        {"ms", fmt::format("{:.1f}", static_cast<double>(took.count()) / 1000)},
        {"code", error == nullptr ? "" : std::string(ErrorCodeName(error->code))},
        {"error", error == nullptr ? "" : error->message}});
@@ -194,34 +201,70 @@ class ImageService final : public v1::ImageService::Service {
   const ServerParts parts_;
 };
 
+// Tells the command line how its call goes on.
+class EventStream {
+ public:
+  EventStream(grpc::ServerContext& context, grpc::ServerWriter<control::ImageEvent>& writer)
+      : context_(context), writer_(writer) {}
+
+  // Work on images whose progress goes to the stream and that ends with it.
+  ImageStore::LoadOptions Options(const std::string& reference) const {
+    ImageStore::LoadOptions options{reference, {}, Deadline::Never()};
+    options.cancelled = [this] { return context_.IsCancelled(); };
+    options.progress = [this](const ImageStore::Progress& progress) {
+      control::ImageEvent event;
+      event.mutable_progress()->set_layer(progress.layer);
+      event.mutable_progress()->set_done_bytes(progress.done_bytes);
+      event.mutable_progress()->set_total_bytes(progress.total_bytes);
+      event.mutable_progress()->set_finished(progress.finished);
+      const std::lock_guard lock(mutex_);  // progress comes from several threads
+      if (!context_.IsCancelled()) writer_.Write(event);
+    };
+    return options;
+  }
+
+  void Send(const Image& image) const {
+    control::ImageEvent event;
+    event.mutable_loaded()->set_id(image.id);
+    for (const auto& tag : image.repo_tags) event.mutable_loaded()->add_repo_tags(tag);
+    event.mutable_loaded()->set_size_bytes(image.size_bytes);
+    writer_.Write(event);
+  }
+
+ private:
+  grpc::ServerContext& context_;
+  grpc::ServerWriter<control::ImageEvent>& writer_;
+  mutable std::mutex mutex_;
+};
+
 class ControlService final : public control::Control::Service {
  public:
   explicit ControlService(const ServerParts& parts) : parts_(parts) {}
 
   grpc::Status LoadImage(grpc::ServerContext* context, const control::LoadImageRequest* request,
-                         grpc::ServerWriter<control::LoadImageResponse>* writer) override {
-    std::mutex mutex;  // progress comes from several threads
-    ImageStore::LoadOptions options{request->reference(), {}, Deadline::Never()};
-    options.progress = [&](const ImageStore::Progress& progress) {
-      control::LoadImageResponse response;
-      response.mutable_progress()->set_layer(progress.layer);
-      response.mutable_progress()->set_done_bytes(progress.done_bytes);
-      response.mutable_progress()->set_total_bytes(progress.total_bytes);
-      response.mutable_progress()->set_finished(progress.finished);
-      std::lock_guard lock(mutex);
-      if (!context->IsCancelled()) writer->Write(response);
-    };
-    auto images = parts_.images.Load(HostPath(request->source()), options);
+                         grpc::ServerWriter<control::ImageEvent>* writer) override {
+    const EventStream stream(*context, *writer);
+    auto images =
+        parts_.images.Load(HostPath(request->source()), stream.Options(request->reference()));
     Log(images ? LogLevel::kInfo : LogLevel::kWarn, "LoadImage",
         {{"source", request->source()}, {"error", images ? "" : images.error().message}});
     if (!images) return ToGrpcStatus(images.error());
-    for (const Image& image : *images) {
-      control::LoadImageResponse response;
-      response.mutable_loaded()->set_id(image.id);
-      for (const auto& tag : image.repo_tags) response.mutable_loaded()->add_repo_tags(tag);
-      response.mutable_loaded()->set_size_bytes(image.size_bytes);
-      writer->Write(response);
-    }
+    for (const Image& image : *images) stream.Send(image);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status PullImage(grpc::ServerContext* context, const control::PullImageRequest* request,
+                         grpc::ServerWriter<control::ImageEvent>* writer) override {
+    const EventStream stream(*context, *writer);
+    const AuthFields fields{request->username(),       request->password(),      "", "",
+                            request->identity_token(), request->registry_token()};
+    const bool anonymous = CredentialsFor(fields, "").value_or(Credentials()).empty();
+    auto image = parts_.puller.Pull(
+        request->reference(), anonymous ? std::nullopt : std::optional(fields), stream.Options(""));
+    Log(image ? LogLevel::kInfo : LogLevel::kWarn, "PullImage",
+        {{"image", request->reference()}, {"error", image ? "" : image.error().message}});
+    if (!image) return ToGrpcStatus(image.error());
+    stream.Send(*image);
     return grpc::Status::OK;
   }
 
