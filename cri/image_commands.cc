@@ -39,7 +39,8 @@ Result<StoreAccess> OpenStore(const Config& config) {
                                   Deadline::After(kOwnerPatience));
   if (lock) {
     access.lock = std::make_unique<DirectoryLock>(std::move(*lock));
-    ASSIGN_OR_RETURN(access.store, ImageStore::Open(config.root / "images", config.images.pinned));
+    ASSIGN_OR_RETURN(access.store,
+                     ImageStore::Open(config.root / "images", {config.images.pinned, {}}));
     return access;
   }
   if (lock.error().code != ErrorCode::kFailedPrecondition) {

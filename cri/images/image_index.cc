@@ -45,6 +45,9 @@ Result<ImageIndex> ImageIndex::Open(const std::string& path) {
     return Fail(ErrorCode::kFailedPrecondition, "{} has format {}, this program reads format {}",
                 path, version[0][0], kFormatVersion);
   }
+  // Came later than the first format, which works without it.
+  RETURN_IF_ERROR(database.Script(
+      "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)"));
   return ImageIndex(std::move(database));
 }
 
@@ -175,6 +178,17 @@ Status ImageIndex::ForgetDamagedBlob(const std::string& diff_id) {
     return {};
   }));
   AbortStep();
+  return {};
+}
+
+Result<std::string> ImageIndex::BlobsCheckedInBoot() {
+  ASSIGN_OR_RETURN(const auto values, Column("SELECT value FROM facts WHERE name='checked_in'"));
+  return values.empty() ? std::string() : values[0];
+}
+
+Status ImageIndex::PutBlobsCheckedInBoot(const std::string& boot_id) {
+  RETURN_IF_ERROR(
+      database_.Run("INSERT OR REPLACE INTO facts VALUES ('checked_in', ?)", {boot_id}));
   return {};
 }
 

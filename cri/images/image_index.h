@@ -58,6 +58,10 @@ class ImageIndex {
   // Forgets a blob that is damaged, and the images that need it.
   Status ForgetDamagedBlob(const std::string& diff_id);
 
+  // In which boot (its id) all blobs were last read and found whole; empty: in none.
+  Result<std::string> BlobsCheckedInBoot();
+  Status PutBlobsCheckedInBoot(const std::string& boot_id);
+
   // The layers that `holder` leases of an image; empty where it leases none.
   Result<std::vector<std::string>> LeasedLayers(const std::string& holder,
                                                 const std::string& image_id);

@@ -45,9 +45,15 @@ struct Image {
 // before the index names them. Thread-safe; calls may block on the disk.
 class ImageStore {
  public:
-  // `pinned`: canonical references whose images List and Find show as pinned.
+  struct OpenOptions {
+    std::vector<std::string> pinned;  // canonical references that List and Find show as pinned
+    // Told, from any thread, of what somebody should know: a damaged blob. May be empty.
+    std::function<void(const std::string&)> notice;
+  };
+  // After a boot all blobs are read in the background: where one is damaged (a disk may lose what
+  // it said it had written) the images that need it are forgotten, so that they are pulled again.
   static Result<std::unique_ptr<ImageStore>> Open(const HostPath& root,
-                                                  const std::vector<std::string>& pinned = {});
+                                                  const OpenOptions& options = {});
   virtual ~ImageStore() = default;
 
   struct Progress {

@@ -10,6 +10,7 @@
 
 #include "cri/images/hasher.h"
 #include "cri/images/reference.h"
+#include "cri/images/sqlite.h"
 #include "cri/images/testing/image_builder.h"
 #include "cri/images/testing/tar_builder.h"
 #include "sandbox/base/files.h"
@@ -262,6 +263,41 @@ TEST_F(ImageStoreTest, ADamagedBlobIsMadeAgainWhenItsImageIsLoaded) {
   WriteTestFile(blob, bad);
   Load(Simple("app"));
   EXPECT_EQ(ReadFile(blob).value(), good);
+}
+
+// A power cut may have taken what the disk said it had.
+TEST_F(ImageStoreTest, ABlobFoundDamagedAfterABootTakesItsImagesWithIt) {
+  Load(Simple("app"));
+  const auto blob = scratch_ / ("images/blobs/" + Files("blobs")[0]);
+  std::string bad = ReadFile(blob).value();
+  bad[5000] = static_cast<char>(bad[5000] ^ 1);
+  WriteTestFile(blob, bad);
+  Open();  // checked already in this boot: by the time the store was made it was empty
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  store_.reset();
+  {
+    auto index = Database::Open((scratch_ / "images/index.db").string()).value();
+    ASSERT_TRUE(index.Run("INSERT OR REPLACE INTO facts VALUES ('checked_in', 'an earlier boot')"));
+  }
+  Open();
+  while (Find("app") && std::chrono::steady_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_FALSE(Find("app"));
+  EXPECT_TRUE(Files("blobs").empty());
+  Load(Simple("app"));
+  EXPECT_TRUE(Find("app"));
+}
+
+TEST_F(ImageStoreTest, PinnedImagesSaySoAndCanStillBeRemoved) {
+  store_.reset();
+  store_ = ImageStore::Open(HostPath(scratch_ / "images"), {{"docker.io/library/app:latest"}, {}})
+               .value();
+  Load(Simple("app"));
+  Load(Simple("other", "another content"));
+  EXPECT_TRUE(Find("app")->pinned);
+  EXPECT_FALSE(Find("other")->pinned);
+  ASSERT_TRUE(store_->Remove("app"));
+  EXPECT_FALSE(Find("app"));
 }
 
 TEST_F(ImageStoreTest, AnExpiredDeadlineLeavesNothing) {

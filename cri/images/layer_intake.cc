@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <thread>
 
-#include "cri/images/erofs/output.h"
+#include "cri/images/blob_check.h"
 #include "cri/images/layer/layer_converter.h"
 #include "cri/images/reference.h"
 #include "sandbox/base/files.h"
@@ -21,6 +21,10 @@ constexpr size_t kMaximumThreads = 4;
 // it themselves.
 constexpr uint64_t kLeastProgress = 256 << 10;
 constexpr auto kProgressWindow = std::chrono::seconds(10);
+
+// How long the layers of a failed pull wait for the next try: the kubelet's longest pause is five
+// minutes.
+constexpr auto kKeepFinished = std::chrono::minutes(10);
 
 // Tells the caller's sink how far a layer has come, not more often than each 1 MiB.
 class ProgressSource : public ByteSource {
@@ -48,17 +52,6 @@ class ProgressSource : public ByteSource {
   std::atomic<uint64_t>& done_;
   uint64_t told_ = 0;
 };
-
-Status VerifyBlob(const HostPath& path, const BlobRecord& record) {
-  if (!HasSize(path, record.size_bytes))
-    return Fail(ErrorCode::kDataLoss, "{} does not have {} bytes", path.string(),
-                record.size_bytes);
-  ASSIGN_OR_RETURN(const auto file, OpenFile(path.value(), O_RDONLY));
-  ASSIGN_OR_RETURN(const uint32_t checksum, erofs::ChecksumOfFile(file.get(), record.size_bytes));
-  if (checksum != record.checksum)
-    return Fail(ErrorCode::kDataLoss, "{} has another checksum than recorded", path.string());
-  return {};
-}
 
 }  // namespace
 
@@ -184,8 +177,27 @@ Result<BlobRecord> LayerIntake::Convert(const IncomingLayer& layer,
                     converted.implicit_folders};
 }
 
+void LayerIntake::KeepFinished(Pins& pins) {
+  const std::lock_guard lock(mutex_);
+  const auto unfinished =
+      std::stable_partition(pins.diff_ids_.begin(), pins.diff_ids_.end(),
+                            [this](const auto& diff_id) { return ready_.contains(diff_id); });
+  kept_.push_back({{pins.diff_ids_.begin(), unfinished}, Deadline::After(kKeepFinished)});
+  pins.diff_ids_.erase(pins.diff_ids_.begin(), unfinished);
+}
+
+void LayerIntake::DropKeptLocked() {
+  for (const Kept& kept : kept_)
+    if (kept.until.expired()) UnpinLocked(kept.diff_ids);
+  std::erase_if(kept_, [](const Kept& kept) { return kept.until.expired(); });
+}
+
 void LayerIntake::Unpin(const std::vector<std::string>& diff_ids) {
   const std::lock_guard lock(mutex_);
+  UnpinLocked(diff_ids);
+}
+
+void LayerIntake::UnpinLocked(const std::vector<std::string>& diff_ids) {
   for (const auto& diff_id : diff_ids) {
     if (--pins_[diff_id] > 0) continue;
     pins_.erase(diff_id);

@@ -45,8 +45,12 @@ class LayerIntake {
   Result<std::vector<BlobRecord>> Take(const std::vector<IncomingLayer>& layers,
                                        const ImageStore::LoadOptions& options, Pins& pins);
 
+  // Keeps the layers that a failed call finished, for some minutes: its caller will come again.
+  void KeepFinished(Pins& pins);
+
   // Call with the mutex held.
   std::set<std::string> PinnedLocked() const;
+  void DropKeptLocked();  // whose time is over
 
  private:
   // A layer that some thread verifies or converts. What another origin sends may stall for ever
@@ -69,6 +73,7 @@ class LayerIntake {
   Result<BlobRecord> Convert(const IncomingLayer& layer, const ImageStore::LoadOptions& options,
                              const Cancelled& cancelled, Flight& flight);
   void Unpin(const std::vector<std::string>& diff_ids);
+  void UnpinLocked(const std::vector<std::string>& diff_ids);
 
   std::mutex& mutex_;
   ImageIndex& index_;
@@ -77,6 +82,11 @@ class LayerIntake {
   std::map<FlightKey, std::shared_ptr<Flight>> in_flight_;
   std::map<std::string, BlobRecord> ready_;  // whole on the disk, pinned
   std::map<std::string, int> pins_;          // loads that need the blob
+  struct Kept {
+    std::vector<std::string> diff_ids;
+    Deadline until;
+  };
+  std::vector<Kept> kept_;  // pinned for calls that failed
 };
 
 }  // namespace catamaran

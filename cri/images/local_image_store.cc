@@ -43,13 +43,13 @@ bool IsIdPrefix(const std::string& text) {
 }  // namespace
 
 Result<std::unique_ptr<ImageStore>> ImageStore::Open(const HostPath& root,
-                                                     const std::vector<std::string>& pinned) {
-  ASSIGN_OR_RETURN(auto store, LocalImageStore::Open(root, pinned));
+                                                     const OpenOptions& options) {
+  ASSIGN_OR_RETURN(auto store, LocalImageStore::Open(root, options));
   return std::unique_ptr<ImageStore>(std::move(store));
 }
 
-Result<std::unique_ptr<LocalImageStore>> LocalImageStore::Open(
-    const HostPath& root, const std::vector<std::string>& pinned) {
+Result<std::unique_ptr<LocalImageStore>> LocalImageStore::Open(const HostPath& root,
+                                                               const OpenOptions& options) {
   RETURN_IF_ERROR(MakeDirectories(root.value()));
   ASSIGN_OR_RETURN(auto lock, OpenFile((root / "lock").value(), O_RDWR | O_CREAT, 0600));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -61,7 +61,7 @@ Result<std::unique_ptr<LocalImageStore>> LocalImageStore::Open(
   ASSIGN_OR_RETURN(auto folder, BlobFolder::Open(root));
   ASSIGN_OR_RETURN(auto index, ImageIndex::Open((root / "index.db").string()));
   std::unique_ptr<LocalImageStore> store(
-      new LocalImageStore(std::move(lock), std::move(folder), std::move(index), pinned));
+      new LocalImageStore(std::move(lock), std::move(folder), std::move(index), options));
   RETURN_IF_ERROR(store->Recover());
   return store;
 }
@@ -77,10 +77,39 @@ Status LocalImageStore::Recover() {
   ASSIGN_OR_RETURN(const auto merged, index_.Merged());
   std::set<std::string> diff_ids;
   for (const auto& [diff_id, blob] : blobs) diff_ids.insert(diff_id);
-  return folder_.KeepOnly(diff_ids, merged);
+  RETURN_IF_ERROR(folder_.KeepOnly(diff_ids, merged));
+  return CheckBlobsLocked();
+}
+
+Status LocalImageStore::CheckBlobsLocked() {
+  ASSIGN_OR_RETURN(const std::string boot_id, ReadBootId());
+  ASSIGN_OR_RETURN(const std::string checked_in, index_.BlobsCheckedInBoot());
+  if (checked_in == boot_id) return {};
+  ASSIGN_OR_RETURN(auto blobs, index_.Blobs());
+  check_.Start(
+      std::move(blobs), [this](const std::string& diff_id) { return folder_.BlobPath(diff_id); },
+      [this](const std::string& diff_id, const Error& why) { ForgetDamaged(diff_id, why); },
+      [this, boot_id] {
+        const std::lock_guard lock(mutex_);
+        (void)index_.PutBlobsCheckedInBoot(boot_id);
+      });
+  return {};
+}
+
+void LocalImageStore::ForgetDamaged(const std::string& diff_id, const Error& why) {
+  const std::lock_guard lock(mutex_);
+  // Removed meanwhile, or a pull that noticed the same is at it.
+  const auto known = index_.Blob(diff_id);
+  if (!known || !*known || intake_.PinnedLocked().contains(diff_id)) return;
+  if (notice_)
+    notice_(fmt::format("layer {}: {}: its images must be pulled again", diff_id, why.message));
+  if (!index_.ForgetDamagedBlob(diff_id)) return;
+  (void)folder_.RemoveBlob(diff_id);
+  (void)SweepLocked();
 }
 
 Status LocalImageStore::SweepLocked() {
+  intake_.DropKeptLocked();
   ASSIGN_OR_RETURN(const auto blobs, index_.ForgetUnusedBlobs(intake_.PinnedLocked()));
   for (const auto& diff_id : blobs) RETURN_IF_ERROR(folder_.RemoveBlob(diff_id));
   ASSIGN_OR_RETURN(const auto merged, index_.ForgetUnusedMerged());
@@ -105,7 +134,15 @@ Result<Image> LocalImageStore::Add(const IncomingImage& image, const LoadOptions
 Result<std::vector<Image>> LocalImageStore::Take(const std::vector<IncomingImage>& incoming,
                                                  const LoadOptions& options) {
   LayerIntake::Pins pins(intake_);
-  ASSIGN_OR_RETURN(const auto blobs, intake_.Take(DistinctLayers(incoming), options, pins));
+  auto taken = intake_.Take(DistinctLayers(incoming), options, pins);
+  if (!taken) {
+    // What may go better next time need not begin anew.
+    if (taken.error().code == ErrorCode::kUnavailable ||
+        taken.error().code == ErrorCode::kDeadlineExceeded)
+      intake_.KeepFinished(pins);
+    return tl::unexpected(std::move(taken).error());
+  }
+  const auto& blobs = *taken;
 
   const std::lock_guard lock(mutex_);
   std::vector<ImageRecord> records;
@@ -286,6 +323,10 @@ Status LocalImageStore::DropLeasesExcept(const std::vector<std::string>& holders
 }
 
 Result<ImageStore::Usage> LocalImageStore::DiskUsage() {
+  {
+    const std::lock_guard lock(mutex_);
+    intake_.DropKeptLocked();
+  }
   ASSIGN_OR_RETURN(const auto measured, folder_.Measure());
   return Usage{folder_.root(), measured.used_bytes, measured.inodes};
 }

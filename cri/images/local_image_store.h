@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cri/images/blob_check.h"
 #include "cri/images/blob_folder.h"
 #include "cri/images/image_index.h"
 #include "cri/images/image_store.h"
@@ -17,7 +18,7 @@ namespace catamaran {
 class LocalImageStore : public ImageStore {
  public:
   static Result<std::unique_ptr<LocalImageStore>> Open(const HostPath& root,
-                                                       const std::vector<std::string>& pinned);
+                                                       const OpenOptions& options);
 
   Result<std::vector<Image>> Load(const HostPath& source, const LoadOptions& options) override;
   Result<Image> Add(const IncomingImage& image, const LoadOptions& options) override;
@@ -31,9 +32,9 @@ class LocalImageStore : public ImageStore {
   Result<Usage> DiskUsage() override;
 
  private:
-  LocalImageStore(UniqueFd lock, BlobFolder folder, ImageIndex index,
-                  const std::vector<std::string>& pinned)
-      : pinned_(pinned.begin(), pinned.end()),
+  LocalImageStore(UniqueFd lock, BlobFolder folder, ImageIndex index, const OpenOptions& options)
+      : pinned_(options.pinned.begin(), options.pinned.end()),
+        notice_(options.notice),
         lock_(std::move(lock)),
         folder_(std::move(folder)),
         index_(std::move(index)),
@@ -58,13 +59,19 @@ class LocalImageStore : public ImageStore {
   Result<std::vector<Image>> Take(const std::vector<IncomingImage>& images,
                                   const LoadOptions& options);
 
+  // Where this was not done since the machine booted.
+  Status CheckBlobsLocked();
+  void ForgetDamaged(const std::string& diff_id, const Error& why);
+
   const std::set<std::string> pinned_;
+  const std::function<void(const std::string&)> notice_;
   UniqueFd lock_;
   BlobFolder folder_;
   std::mutex mutex_;  // guards index_; held for database calls, not while layers are read
   ImageIndex index_;
   LayerIntake intake_;
   std::mutex merging_;  // one merged disk is written at a time; taken before mutex_
+  BlobCheck check_;     // last: its thread ends before what it uses
 };
 
 }  // namespace catamaran

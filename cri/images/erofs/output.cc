@@ -82,11 +82,12 @@ Status Output::Finish(uint64_t size, std::string_view first_block) {
   return WriteAt(fd_, first_block.data(), first_block.size(), 0);
 }
 
-Result<uint32_t> ChecksumOfFile(int fd, uint64_t size) {
+Result<uint32_t> ChecksumOfFile(int fd, uint64_t size, const std::function<bool()>& stop) {
   if (size < kBlockSize) return Fail(ErrorCode::kDataLoss, "the image has {} bytes", size);
   std::vector<char> buffer(kBufferSize);
   uint32_t checksum = ~0u;
   for (uint64_t at = kBlockSize; at < size;) {
+    if (stop && stop()) return Fail(ErrorCode::kAborted, "reading it was stopped");
     const size_t piece = std::min<uint64_t>(size - at, buffer.size());
     RETURN_IF_ERROR(ReadExactly(fd, buffer.data(), piece, at));
     checksum = Crc32c(checksum, buffer.data(), piece);

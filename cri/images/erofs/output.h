@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,7 @@ class Output {
 };
 
 // The checksum that Output::checksum gave, computed again from a finished file of `size` bytes.
-Result<uint32_t> ChecksumOfFile(int fd, uint64_t size);
+Result<uint32_t> ChecksumOfFile(int fd, uint64_t size, const std::function<bool()>& stop = {});
 
 // pread(2) of exactly `size` bytes; kDataLoss where the file ends before.
 Status ReadExactly(int fd, void* data, size_t size, uint64_t offset);

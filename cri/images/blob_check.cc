@@ -1,0 +1,62 @@
+#include "cri/images/blob_check.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cri/images/blob_folder.h"
+#include "cri/images/erofs/output.h"
+#include "sandbox/base/files.h"
+
+namespace catamaran {
+namespace {
+
+// ioprio_set(2); linux/ioprio.h is no C++.
+constexpr int kOneThread = 1;
+constexpr int kIdleClass = 3 << 13;
+
+// Of this thread; where the kernel refuses, it reads like anybody else.
+void GiveWayToOthers() {
+  const auto thread = static_cast<id_t>(gettid());
+  (void)setpriority(PRIO_PROCESS, thread, 19);
+  (void)syscall(SYS_ioprio_set, kOneThread, thread, kIdleClass);
+}
+
+}  // namespace
+
+Status VerifyBlob(const HostPath& path, const BlobRecord& record,
+                  const std::function<bool()>& stop) {
+  if (!HasSize(path, record.size_bytes))
+    return Fail(ErrorCode::kDataLoss, "{} does not have {} bytes", path.string(),
+                record.size_bytes);
+  ASSIGN_OR_RETURN(const auto file, OpenFile(path.value(), O_RDONLY));
+  ASSIGN_OR_RETURN(const uint32_t checksum,
+                   erofs::ChecksumOfFile(file.get(), record.size_bytes, stop));
+  if (checksum != record.checksum)
+    return Fail(ErrorCode::kDataLoss, "{} has another checksum than recorded", path.string());
+  return {};
+}
+
+BlobCheck::~BlobCheck() {
+  stop_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+void BlobCheck::Start(std::map<std::string, BlobRecord> blobs,
+                      std::function<HostPath(const std::string& diff_id)> path_of,
+                      std::function<void(const std::string& diff_id, const Error& why)> damaged,
+                      std::function<void()> done) {
+  thread_ = std::thread([this, blobs = std::move(blobs), path_of = std::move(path_of),
+                         damaged = std::move(damaged), done = std::move(done)] {
+    GiveWayToOthers();
+    for (const auto& [diff_id, record] : blobs) {
+      const auto whole = VerifyBlob(path_of(diff_id), record, [this] { return stop_.load(); });
+      if (stop_) return;
+      if (!whole) damaged(diff_id, whole.error());
+    }
+    done();
+  });
+}
+
+}  // namespace catamaran
