@@ -107,7 +107,8 @@ function(catamaran_fuzz name)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
   add_dependencies(fuzz_targets ${name})
-  # CI runs every target over its kept seeds; `./dev test --all` adds 60 s of new inputs each.
+  # CI runs every target over its kept seeds; `./dev fuzz SECS` starts from them for new inputs.
+  file(WRITE ${CMAKE_BINARY_DIR}/fuzz/${name}.seeds ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SEEDS})
   add_test(NAME ${name} COMMAND ${name} -runs=0 ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SEEDS})
   set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()
