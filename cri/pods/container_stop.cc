@@ -81,8 +81,9 @@ Status StopAndWait(Pods& pods, const PodTable::Member& member, std::chrono::mill
   }
   {
     std::unique_lock lock(pod->mutex);
-    RETURN_IF_ERROR(WaitFor(lock, pod->changed, call.deadline, call,
-                            [&] { return Ended(*container) || container->kill_at->expired(); }));
+    RETURN_IF_ERROR(WaitFor(lock, pod->changed, call.deadline, call, [&container = container] {
+      return Ended(*container) || container->kill_at->expired();
+    }));
     if (Ended(*container)) return {};
   }
   return KillAndWait(pods, member, call);
