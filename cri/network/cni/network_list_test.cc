@@ -180,5 +180,13 @@ TEST_F(CniConfigurationTest, TakesPluginsFromTheNetworksFolderWhereItSaysSo) {
             std::string::npos);
 }
 
+TEST(CniExample, IsANetworkOfFourPlugins) {
+  const auto configuration = LoadCniConfiguration(HostPath(CATAMARAN_MANIFESTS "/cni"));
+  EXPECT_EQ(configuration.problems, std::vector<std::string>{});
+  ASSERT_NE(configuration.network, nullptr);
+  EXPECT_EQ(configuration.network->plugins.size(), 4u);
+  EXPECT_TRUE(configuration.network->Declares("portMappings"));
+}
+
 }  // namespace
 }  // namespace catamaran
