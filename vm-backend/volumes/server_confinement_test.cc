@@ -11,15 +11,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/process.h"
 #include "vm-backend/volumes/guest_credentials.h"
+#include "vm-backend/volumes/volume_server.h"
 
 namespace catamaran {
 namespace {
@@ -189,6 +192,40 @@ TEST_P(ConfinedServer, StillGivesFilesToAnyUserAndReadsThoseOfOthers) {
   EXPECT_EQ(status.st_gid, 2345u);
   ASSERT_EQ(stat((host_.folder / "volume/theirs").c_str(), &status), 0);
   EXPECT_EQ(status.st_uid, 70000u);
+}
+
+// Some hosts forbid user namespaces, or have used them up.
+TEST(VolumeServerWithoutAUserNamespace, IsConfinedByTheRest) {
+  if (getuid() != 0) GTEST_SKIP() << "needs root";
+  char folder[] = "/tmp/server_confinement.XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  Pipe go = MakePipe().value();
+  // The limit is one of each user namespace: this child lowers its own, not the machine's.
+  const CloneOptions options{.namespaces = CLONE_NEWUSER | CLONE_NEWNS, .dies_with_parent = true};
+  auto shim = CloneProcess(options, [&] {
+    char told;
+    go.write_end.Reset();
+    if (read(go.read_end.get(), &told, 1) != 1) return 1;
+    if (!WriteExisting("/proc/sys/user/max_user_namespaces", "0")) return 2;
+    if (CloneProcess({.namespaces = CLONE_NEWUSER}, [] { return 0; })) return 3;
+    auto loop = EventLoop::Create().value();
+    int sockets[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) return 4;
+    const auto server = VolumeServer::Start(*loop, UniqueFd(sockets[0]), {});
+    if (!server) return 5;
+    std::optional<Result<std::string>> added;
+    (*server)->AddVolume({HostPath(folder), false, false},
+                         [&](Result<std::string> answer) { added = std::move(answer); });
+    for (int i = 0; i < 600 && !added; ++i) (void)loop->RunOnce(std::chrono::milliseconds(100));
+    return added && *added ? 0 : 6;
+  });
+  ASSERT_TRUE(shim) << shim.error().message;
+  ASSERT_TRUE(MapAllUsers(shim->pid));
+  ASSERT_TRUE(WriteAll(go.write_end.get(), "g"));
+  siginfo_t end{};
+  EXPECT_EQ(waitid(P_PIDFD, shim->pidfd.get(), &end, WEXITED), 0);
+  EXPECT_EQ(end.si_status, 0);
+  fs::remove_all(folder);
 }
 
 }  // namespace
