@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kReadSize = 64 << 10;
 constexpr size_t kKeptCapacity = 32 << 10;
+// Time, stream and tag before 16 KiB of text.
+constexpr size_t kLongestRecord = (16 << 10) + 128;
 
 timespec Now() {
   timespec now;
@@ -34,6 +36,34 @@ Result<std::unique_ptr<ContainerLog>> ContainerLog::Open(EventLoop& loop, std::s
   RETURN_IF_ERROR(log->Watch(log->out_, std::move(out)));
   RETURN_IF_ERROR(log->Watch(log->err_, std::move(err)));
   return log;
+}
+
+void ContainerLog::TellOfGap() {
+  if (!file_.valid()) return;
+  CutTornRecord();
+  LogFormatter("stderr").Append(
+      "catamaran: the process that writes this log was killed; output may be missing here\n", Now(),
+      records_);
+  WriteRecords();
+}
+
+// The file ends within a record where a write(2) was cut short by the writer's death.
+void ContainerLog::CutTornRecord() {
+  auto file = OpenFile(path_, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  struct stat status;
+  if (!file || fstat(file->get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  char tail[kLongestRecord];
+  const off_t begin = std::max<off_t>(0, status.st_size - static_cast<off_t>(sizeof tail));
+  const ssize_t count = pread(file->get(), tail, sizeof tail, begin);
+  if (count <= 0) return;
+  const size_t newline = std::string_view(tail, count).rfind('\n');
+  const off_t whole =
+      begin + static_cast<off_t>(newline == std::string_view::npos ? 0 : newline + 1);
+  // Not a whole record within the longest there are: the file is not one of ours.
+  if (newline == std::string_view::npos && begin > 0) return;
+  if (whole < status.st_size) {
+    [[maybe_unused]] const int cut = ftruncate(file_.get(), whole);
+  }
 }
 
 Status ContainerLog::Watch(Stream& stream, UniqueFd fd) {

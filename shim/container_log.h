@@ -20,6 +20,11 @@ class ContainerLog {
   static Result<std::unique_ptr<ContainerLog>> Open(EventLoop& loop, std::string path, UniqueFd out,
                                                     UniqueFd err);
 
+  // After the death of the process that wrote this log: takes back a record that it wrote in part,
+  // and says in the log, on standard error, that output may be missing here. What the dead process
+  // had read, at most 64 KiB a stream and the beginning of a line, is lost.
+  void TellOfGap();
+
   // Afterwards every byte goes to a new file at the path, which exists. Where it cannot be opened
   // the old one stays in use.
   Status Reopen();
@@ -40,6 +45,7 @@ class ContainerLog {
   bool ReadOnce(Stream& stream, size_t limit, size_t* count);
   void DrainStream(Stream& stream);
   void WriteRecords();
+  void CutTornRecord();
 
   EventLoop& loop_;
   const std::string path_;

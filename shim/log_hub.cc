@@ -110,6 +110,7 @@ Status LogHub::Send(const log::LogRequest& request) {
   if (request.verb() == log::LogRequest::ADD) {
     const Log& log = logs_.at(request.container_id());
     sent.set_path(log.path);
+    sent.set_resumed(log.resumed);
     for (const UniqueFd* fd : {&log.out, &log.err}) {
       if (!fd->valid()) continue;
       ASSIGN_OR_RETURN(auto copy, Duplicate(*fd));
@@ -152,8 +153,9 @@ void LogHub::OnProcessEnd() {
     for (auto& [id, pending] : asked)
       if (pending.request.verb() == log::LogRequest::ADD)
         adding[pending.request.container_id()] = std::move(pending.done);
-    for (const auto& [container_id, log] : logs_) {
+    for (auto& [container_id, log] : logs_) {
       auto waiting = adding.find(container_id);
+      log.resumed = waiting == adding.end();
       Ask(log::LogRequest::ADD, container_id,
           waiting == adding.end() ? Done([](const Result<void>&) {}) : std::move(waiting->second));
     }

@@ -39,6 +39,7 @@ class LogHub {
   struct Log {
     std::string path;
     UniqueFd out, err;
+    bool resumed = false;  // a log process that wrote it has died
   };
   struct Pending {
     log::LogRequest request;

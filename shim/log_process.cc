@@ -49,6 +49,7 @@ class LogProcess {
       UniqueFd err = fds.size() < 2 ? UniqueFd() : std::move(fds[1]);
       ASSIGN_OR_RETURN(logs_[id],
                        ContainerLog::Open(loop_, request.path(), std::move(out), std::move(err)));
+      if (request.resumed()) logs_[id]->TellOfGap();
       return {};
     }
     auto found = logs_.find(id);
