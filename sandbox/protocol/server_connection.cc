@@ -168,6 +168,9 @@ void BackendServer::Connection::Hello(const pod::HelloRequest& request, const Ca
     if (auto boot_id = ReadBootId()) hello.set_boot_id(*boot_id);
   if (auto release = ReadFile("/proc/sys/kernel/osrelease", 256))
     hello.set_kernel_release(release->substr(0, release->find('\n')));
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  hello.set_clock_ns(now.tv_sec * 1'000'000'000LL + now.tv_nsec);
   Answer(call, std::move(response));
 }
 

@@ -97,6 +97,11 @@ void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
   auto started = agent_->Start(
       [this](const Error& error) { AgentGone("the agent is gone: " + error.message); });
   if (!started) return FailStart(std::move(started).error());
+  AskAgent();
+}
+
+void VmBackend::AskAgent() {
+  clock_.Ask();
   agent_->Hello([this](Result<pod::HelloResponse> hello) { AgentAnswered(std::move(hello)); });
 }
 
@@ -108,13 +113,15 @@ spec::SandboxSpec VmBackend::GuestSandbox() const {
   setup.set_machine_id(Hex(RandomBytes(16)));
   setup.set_writable_disk_serial(machine_->writable_disk_serial());
   setup.set_volumes(volumes_ != nullptr);
-  setup.set_clock_ns(NowNs());
+  setup.set_clock_step_ns(clock_.step_ns());
   return guest;
 }
 
 void VmBackend::AgentAnswered(Result<pod::HelloResponse> hello) {
   if (state_ != State::kStarting) return;
   if (!hello) return FailStart(std::move(hello).error().While("the machine's agent"));
+  clock_.Answer(hello->clock_ns());
+  if (!clock_.done() && !machine_->shares_host_files()) return AskAgent();
   pod::CreateSandboxRequest request;
   *request.mutable_sandbox() = GuestSandbox();
   agent_->CreateSandbox(

@@ -9,6 +9,7 @@
 #include "sandbox/backend/sandbox_backend.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/protocol/backend_client.h"
+#include "vm-backend/host/clock_comparison.h"
 #include "vm-backend/host/host_volumes.h"
 #include "vm-backend/host/image_disks.h"
 #include "vm-backend/host/vm_launcher.h"
@@ -62,6 +63,7 @@ class VmBackend final : public SandboxBackend {
   };
 
   void MachineLaunched(std::unique_ptr<VirtualMachine> machine);
+  void AskAgent();
   void AgentAnswered(Result<pod::HelloResponse> hello);
   void SandboxMade(Result<pod::CreateSandboxResponse> made);
   spec::SandboxSpec GuestSandbox() const;
@@ -90,6 +92,7 @@ class VmBackend final : public SandboxBackend {
   EventLoop::Watch gone_timer_;
   std::unique_ptr<VirtualMachine> machine_;
   std::unique_ptr<BackendClient> agent_;
+  ClockComparison clock_;
   std::unique_ptr<HostVolumes> volumes_;
   std::unique_ptr<ImageDisks> disks_;
   std::map<std::string, spec::ContainerSpec> creating_;  // being rewritten for the guest
