@@ -57,8 +57,13 @@ Status RunConfigCheck(const Flags& flags) {
 Status RunImageLoad(const Flags& flags) {
   ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
   auto loaded = ImageLoadCommand(config, flags.source, flags.reference);
-  if (!loaded)
-    return tl::unexpected<Error>(std::move(loaded).error().While("load " + flags.source));
+  if (!loaded) {
+    Error error = std::move(loaded).error().While("load " + flags.source);
+    // Nothing of it was kept, and nothing here can mend it.
+    if (error.code == ErrorCode::kDataLoss)
+      error.message += "; it is damaged: copy or export it again, then load it again";
+    return tl::unexpected<Error>(std::move(error));
+  }
   return {};
 }
 
