@@ -16,9 +16,12 @@ int RunScenarios(const WorldPaths& paths) {
     fprintf(stderr, "e2e: %s\n", started.error().message.c_str());
     return 1;
   }
-  const int code = RUN_ALL_TESTS();
-  for (const auto& [fact, count] : world.machines()) {
-    printf("virtual machines: %s: %d\n", fact.c_str(), count);
+  int code = RUN_ALL_TESTS();
+  for (const std::string& line : world.machines().Report())
+    printf("virtual machines: %s\n", line.c_str());
+  if (world.machines().failed()) {
+    fprintf(stderr, "e2e: a machine booted cold that should have been cloned from a template\n");
+    code = 1;
   }
   if (code != 0) {
     // What the daemon said, for whoever reads CI's output.

@@ -82,9 +82,12 @@ Status Daemon::Start(std::vector<std::string> extra_environment) {
   ready.write_end.Reset();
   extra_environment.insert(extra_environment.begin(), options_.environment.begin(),
                            options_.environment.end());
-  ASSIGN_OR_RETURN(pid_, Spawn({ProgramFolder() + "/catamaran", "serve", "--config",
-                                options_.config_file, "--ready-fd", std::to_string(kReadyFd)},
-                               Environment(extra_environment), log_copy.get(), ready_copy.get()));
+  std::vector<std::string> arguments = {
+      ProgramFolder() + "/catamaran", "serve",      "--config",
+      options_.config_file,           "--ready-fd", std::to_string(kReadyFd)};
+  arguments.insert(arguments.end(), options_.flags.begin(), options_.flags.end());
+  ASSIGN_OR_RETURN(pid_, Spawn(std::move(arguments), Environment(extra_environment), log_copy.get(),
+                               ready_copy.get()));
   ready_copy.Reset();
   pollfd waiting{ready.read_end.get(), POLLIN, 0};
   if (poll(&waiting, 1, 120'000) <= 0) {

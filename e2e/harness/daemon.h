@@ -28,6 +28,7 @@ class Daemon {
     std::string config_file;
     std::string log_file;                  // stdout and stderr are appended
     std::vector<std::string> environment;  // NAME=value, added to ours
+    std::vector<std::string> flags;        // of `serve`, more of them
   };
 
   explicit Daemon(Options options) : options_(std::move(options)) {}

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -43,6 +44,10 @@ std::string WithoutNumbers(const std::string& text) {
   return out;
 }
 
+bool IsTemplateKeeper(const fs::path& process) {
+  return OneLine(process / "cmdline").find("keep-templates") != std::string::npos;
+}
+
 Lines Processes(pid_t daemon) {
   Lines lines;
   std::error_code error;
@@ -53,7 +58,8 @@ Lines Processes(pid_t daemon) {
     if (pid == getpid() || pid == daemon || pid == 1) continue;
     std::string line = OneLine(entry.path() / "cmdline");
     if (line.empty()) line = OneLine(entry.path() / "comm");  // a zombie, or already gone
-    if (!line.empty()) lines.push_back(name + " " + line);
+    // The keeper of templates may be another one after a daemon's death; two are one too many.
+    if (!line.empty()) lines.push_back((IsTemplateKeeper(entry.path()) ? "" : name + " ") + line);
   }
   return lines;
 }
@@ -71,6 +77,23 @@ Lines Mounts() {
   return lines;
 }
 
+// Those that a process is in or a mount pins.
+Lines NetworkNamespaces() {
+  std::set<std::string> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    if (!IsNumber(entry.path().filename())) continue;
+    const std::string target = fs::read_symlink(entry.path() / "ns/net", error);
+    if (!error) found.insert(target);
+  }
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    const size_t root = line.find(" net:[");
+    if (root != std::string::npos) found.insert(line.substr(root + 1, line.find(']') - root));
+  }
+  return {found.begin(), found.end()};
+}
+
 Lines Links() {
   Lines lines;
   auto* names = if_nameindex();
@@ -86,6 +109,19 @@ Lines FileLines(const char* path) {
   std::ifstream file(path);
   std::string line;
   while (std::getline(file, line)) lines.push_back(line);
+  return lines;
+}
+
+// Destination and link: counters and times change by themselves.
+Lines IPv6Routes() {
+  Lines lines;
+  for (const std::string& line : FileLines("/proc/self/net/ipv6_route")) {
+    std::istringstream words(line);
+    std::string destination, word;
+    words >> destination >> word;
+    while (words >> word) continue;
+    lines.push_back(destination + " " + word);
+  }
   return lines;
 }
 
@@ -119,8 +155,16 @@ Lines Files(const std::string& top) {
   return lines;
 }
 
+// The process that a pidfd of another process stands for; 0 where it has ended.
+pid_t TargetOfPidfd(pid_t owner, const std::string& number) {
+  std::ifstream info(fs::path("/proc") / std::to_string(owner) / "fdinfo" / number);
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("Pid:")) return std::max(0, atoi(line.c_str() + 4));
+  return 0;
+}
+
 // What each descriptor of the daemon is, without the numbers. gRPC makes poll sets and event
-// descriptors at will.
+// descriptors at will; only the daemon that started the templates' keeper can reap it.
 Lines Descriptors(pid_t daemon) {
   Lines lines;
   std::error_code error;
@@ -128,6 +172,10 @@ Lines Descriptors(pid_t daemon) {
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string target = fs::read_symlink(entry.path(), error);
     if (error || target.find("[event") != std::string::npos) continue;
+    if (target.find("[pidfd]") != std::string::npos) {
+      const pid_t pid = TargetOfPidfd(daemon, entry.path().filename());
+      if (pid > 0 && IsTemplateKeeper(fs::path("/proc") / std::to_string(pid))) continue;
+    }
     lines.push_back(WithoutNumbers(target));
   }
   return lines;
@@ -145,9 +193,11 @@ Snapshot TakeSnapshot(const WorldPaths& paths, pid_t daemon) {
   Snapshot snapshot;
   snapshot.kinds["processes"] = Processes(daemon);
   snapshot.kinds["mounts"] = Mounts();
+  snapshot.kinds["network namespaces"] = NetworkNamespaces();
   snapshot.kinds["cgroups"] = ListCgroups(paths.cgroup_root);
   snapshot.kinds["links"] = Links();
   snapshot.kinds["routes"] = FileLines("/proc/self/net/route");
+  snapshot.kinds["routes of IPv6"] = IPv6Routes();
   snapshot.kinds["nftables"] = NftablesRules();
   snapshot.kinds["files in root"] = Files(paths.root());
   snapshot.kinds["files in run"] = Files(paths.run());

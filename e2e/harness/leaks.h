@@ -12,8 +12,9 @@
 
 namespace catamaran::e2e {
 
-// Everything a pod may leave behind, as sorted text lines per kind: processes, mounts, cgroups,
-// links, routes, nftables rules, files below root and run, and open descriptors of the daemon.
+// Everything a pod may leave behind, as sorted text lines per kind: processes, mounts, network
+// namespaces, cgroups, links, routes, nftables rules, files below root and run, and open
+// descriptors of the daemon. World::TakeSnapshot adds what the daemon lists.
 struct Snapshot {
   std::map<std::string, std::vector<std::string>> kinds;
 };

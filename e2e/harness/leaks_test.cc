@@ -23,16 +23,15 @@ class LeaksTest : public ::testing::Test {
  protected:
   void SetUp() override { before_ = TakeSnapshot(the_paths, getpid()); }
 
+  std::vector<std::string> Now() { return Differences(before_, TakeSnapshot(the_paths, getpid())); }
   // Whether the snapshot differs now, in this kind and in no other.
   void ExpectOnly(const std::string& kind) {
-    const auto differences = Differences(before_, TakeSnapshot(the_paths, getpid()));
+    const auto differences = Now();
     ASSERT_FALSE(differences.empty()) << kind;
     for (const std::string& line : differences) EXPECT_EQ(line.rfind(kind, 0), 0u) << line;
   }
   void ExpectNothing() {
-    for (const auto& line : Differences(before_, TakeSnapshot(the_paths, getpid()))) {
-      ADD_FAILURE() << line;
-    }
+    for (const auto& line : Now()) ADD_FAILURE() << line;
   }
 
  private:
@@ -91,6 +90,26 @@ TEST_F(LeaksTest, AnNftablesTableLeftBehindIsSeen) {
   ASSERT_EQ(RunProgram({"/usr/sbin/nft", "add", "table", "ip", "left"}).exit_code, 0);
   ExpectOnly("nftables: new");
   ASSERT_EQ(RunProgram({"/usr/sbin/nft", "delete", "table", "ip", "left"}).exit_code, 0);
+  ExpectNothing();
+}
+
+TEST_F(LeaksTest, ANetworkNamespaceLeftBehindIsSeen) {
+  const std::string pin = the_paths.root() + "/netns";
+  std::ofstream(pin) << "";
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool pinned = unshare(CLONE_NEWNET) == 0 &&
+                        mount("/proc/self/ns/net", pin.c_str(), nullptr, MS_BIND, nullptr) == 0;
+    _exit(pinned ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_EQ(status, 0);
+  bool seen = false;
+  for (const std::string& line : Now()) seen |= line.starts_with("network namespaces: new: net:[");
+  EXPECT_TRUE(seen);
+  ASSERT_EQ(umount(pin.c_str()), 0);
+  unlink(pin.c_str());
   ExpectNothing();
 }
 

@@ -3,7 +3,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
 
@@ -96,6 +95,10 @@ void PodTest::SetUp() {
   StartDaemonIfGone();
   auto loaded = world().LoadTestImage();
   ASSERT_TRUE(loaded) << loaded.error().message;
+  if (world().MustRestore(GetParam())) {
+    auto prepared = world().PrepareTemplates();
+    ASSERT_TRUE(prepared) << prepared.error().message;
+  }
   before_ = world().TakeSnapshot();
 }
 
@@ -134,35 +137,28 @@ std::string PodTest::RunPod(const v1::PodSandboxConfig& config) {
   EXPECT_TRUE(reply.ok()) << "RunPodSandbox: " << reply.message();
   if (!reply.ok()) return "";
   pods_.push_back({reply->pod_sandbox_id(), config});
-  if (on_vm()) CheckKernelIsNotTheHosts(reply->pod_sandbox_id());
+  if (on_vm()) CheckMachine(reply->pod_sandbox_id());
   return reply->pod_sandbox_id();
 }
 
-void PodTest::CheckKernelIsNotTheHosts(const std::string& pod) {
-  v1::PodSandboxStatusRequest request;
-  request.set_pod_sandbox_id(pod);
-  request.set_verbose(true);
-  auto reply = cri().PodSandboxStatus(request);
-  ASSERT_TRUE(reply.ok()) << reply.message();
-  const auto found = reply->info().find("info");
-  ASSERT_NE(found, reply->info().end()) << "verbose status has no 'info'";
-  const auto info = nlohmann::json::parse(found->second, nullptr, false);
-  ASSERT_TRUE(info.is_object()) << found->second;
+MachineFacts PodTest::CheckMachine(const std::string& pod) {
+  auto read = world().CountMachine(GetParam(), TestName(), pod);
+  EXPECT_TRUE(read) << (read ? "" : read.error().message);
+  if (!read) return {};
+  const MachineFacts& facts = *read;
   utsname host{};
   uname(&host);
-  const std::string boot_id = info.value("bootId", "");
-  const std::string release = info.value("kernelRelease", "");
-  EXPECT_FALSE(boot_id.empty()) << found->second;
-  EXPECT_NE(boot_id, *ReadBootId());
-  EXPECT_FALSE(release.empty()) << found->second;
-  EXPECT_NE(release, host.release);
-  const auto details = info.value("details", nlohmann::json::object());
-  for (const char* fact : {"launcher", "accelerator", "start"}) {
-    const std::string value = details.value(fact, "unknown");
-    world().CountMachine(std::string(fact) + " " + value);
-    // A process with the agent's code is no machine: no user can ask for one.
-    EXPECT_NE(value, "process") << found->second;
+  EXPECT_FALSE(facts.boot_id.empty()) << facts.text;
+  EXPECT_NE(facts.boot_id, *ReadBootId());
+  EXPECT_FALSE(facts.kernel_release.empty()) << facts.text;
+  EXPECT_NE(facts.kernel_release, host.release);
+  // A process with the agent's code is no machine: no user can ask for one.
+  EXPECT_EQ(facts.launcher, "qemu") << facts.text;
+  if (world().MustRestore(GetParam())) {
+    EXPECT_EQ(facts.start, "restored")
+        << "a cold boot that was not asked for: " << facts.why_not_restored;
   }
+  return facts;
 }
 
 v1::ContainerConfig PodTest::ContainerConfig(const std::string& name,

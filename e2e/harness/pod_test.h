@@ -48,7 +48,7 @@ struct Ended {
 
 // A scenario that is run for every handler. Pods made through it are removed at its end, and the
 // leak comparison follows. On a vm handler every pod must show a boot id and a kernel release that
-// are not the host's.
+// are not the host's, and be a clone of a template unless a boot was asked for (machines.h).
 class PodTest : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override;
@@ -56,13 +56,16 @@ class PodTest : public ::testing::TestWithParam<std::string> {
 
   World& world() { return TheWorld(); }
   CriClient& cri() { return TheWorld().cri(); }
-  bool on_vm() const { return GetParam() == "vm"; }
+  bool on_vm() const { return GetParam() != kNs; }
 
   // A pod configuration like the kubelet's, with a log folder of its own.
   v1::PodSandboxConfig PodConfig(const std::string& name = "pod");
   // Runs it; a test failure and "" where that fails.
   std::string RunPod(const v1::PodSandboxConfig& config);
   std::string RunPod() { return RunPod(PodConfig()); }
+
+  // Of a pod on a vm handler: counts its machine, checks that it is one. RunPod does it.
+  MachineFacts CheckMachine(const std::string& pod);
 
   v1::ContainerConfig ContainerConfig(const std::string& name,
                                       const std::vector<std::string>& command);
@@ -100,8 +103,6 @@ class PodTest : public ::testing::TestWithParam<std::string> {
   const v1::PodSandboxConfig& config_of(const std::string& pod) const;
 
  private:
-  void CheckKernelIsNotTheHosts(const std::string& pod);
-
   struct Pod {
     std::string id;
     v1::PodSandboxConfig config;

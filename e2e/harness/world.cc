@@ -1,14 +1,18 @@
 #include "e2e/harness/world.h"
 
 #include <algorithm>
+#include <thread>
 
+#include "e2e/harness/plain_pod.h"
+#include "e2e/harness/processes.h"
 #include "e2e/harness/test_image.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran::e2e {
 namespace {
 World* the_world = nullptr;
-}
+constexpr size_t kLargestProgram = 64 << 20;
+}  // namespace
 
 World& TheWorld() { return *the_world; }
 void SetTheWorld(World* world) { the_world = world; }
@@ -18,33 +22,38 @@ std::string TemplateFolder() {
 }
 
 std::string ConfigText(const WorldPaths& paths, const std::string& guest_command_line) {
-  const std::string handlers = guest_command_line.empty() ? ""
-                                                          : fmt::format(
-                                                                "handlers:\n"
-                                                                "  - name: ns\n"
-                                                                "    backend: ns\n"
-                                                                "  - name: vm\n"
-                                                                "    backend: vm\n"
-                                                                "    machine:\n"
-                                                                "      command_line: {}\n"
-                                                                "      template: off\n",
-                                                                guest_command_line);
-  return handlers + fmt::format(
-                        "listen: unix://{0}/catamaran.sock\n"
-                        "root: {1}\n"
-                        "run: {0}\n"
-                        "cgroup_root: {2}\n"
-                        "network: builtin\n"
-                        "builtin_network:\n"
-                        "  cidr_v4: 10.88.0.0/16\n"
-                        "  cidr_v6: fd00:88::/64\n"
-                        "allow_emulation: true\n"
-                        "shim: {3}/catamaran-shim\n"
-                        "templates: {4}\n"
-                        "log:\n"
-                        "  level: info\n",
-                        paths.run(), paths.root(), paths.cgroup_root, ProgramFolder(),
-                        TemplateFolder());
+  const std::string machine = guest_command_line.empty() ? ""
+                                                         : fmt::format(
+                                                               "    machine:\n"
+                                                               "      command_line: {}\n"
+                                                               "      template: off\n",
+                                                               guest_command_line);
+  return fmt::format(
+      "listen: unix://{0}/catamaran.sock\n"
+      "root: {1}\n"
+      "run: {0}\n"
+      "cgroup_root: {2}\n"
+      "network: builtin\n"
+      "builtin_network:\n"
+      "  cidr_v4: 10.88.0.0/16\n"
+      "  cidr_v6: fd00:88::/64\n"
+      "allow_emulation: true\n"
+      "shim: {3}/catamaran-shim\n"
+      "templates: {4}\n"
+      "log:\n"
+      "  level: info\n"
+      "handlers:\n"
+      "  - name: {5}\n"
+      "    backend: ns\n"
+      "  - name: {6}\n"
+      "    backend: vm\n"
+      "{8}"
+      "  - name: {7}\n"
+      "    backend: vm\n"
+      "    machine:\n"
+      "      template: off\n",
+      paths.run(), paths.root(), paths.cgroup_root, ProgramFolder(), TemplateFolder(), kNs, kVm,
+      kVmCold, machine);
 }
 
 World::World(WorldPaths paths) : paths_(std::move(paths)) {
@@ -60,13 +69,47 @@ Status World::Start() {
 }
 
 Status World::Configure(const std::string& guest_command_line) {
+  guest_command_line_ = guest_command_line;
   return ReplaceFile(config_file_, ConfigText(paths_, guest_command_line), 0600,
                      Durability::kProcessCrash);
+}
+
+Status World::PrepareTemplates() {
+  constexpr auto kLimit = std::chrono::minutes(10);
+  constexpr auto kBetweenTries = std::chrono::seconds(3);  // a try is a boot, beside another one
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  for (int attempt = 1; !templates_ready_; ++attempt) {
+    PlainPod pod(*cri_, {.handler = kVm,
+                         .name = "template-" + std::to_string(attempt),
+                         .log_directory = NewFolder("template")});
+    RETURN_IF_ERROR(pod.Run());
+    ASSIGN_OR_RETURN(const MachineFacts facts, ReadMachineFacts(*cri_, pod.id()));
+    RETURN_IF_ERROR(pod.StopAndRemove());
+    machines_.Add("templates are prepared", pod.id(), facts, MachineCount::Boot::kAskedFor);
+    templates_ready_ = facts.start == "restored";
+    if (templates_ready_) break;
+    if (std::chrono::steady_clock::now() >= end)
+      return Fail(ErrorCode::kDeadlineExceeded, "no machine was restored within {} tries: {}",
+                  attempt, facts.why_not_restored);
+    std::this_thread::sleep_for(kBetweenTries);
+  }
+  return {};
+}
+
+Result<MachineFacts> World::CountMachine(const std::string& handler, const std::string& scenario,
+                                         const std::string& pod) {
+  ASSIGN_OR_RETURN(MachineFacts facts, ReadMachineFacts(*cri_, pod));
+  machines_.Add(
+      scenario, pod, facts,
+      MustRestore(handler) ? MachineCount::Boot::kUnasked : MachineCount::Boot::kAskedFor);
+  return facts;
 }
 
 Status World::LoadTestImage() {
   if (image_loaded_) return {};
   ASSIGN_OR_RETURN(ImageDescription busybox, BusyboxImage(kImage));
+  if (auto probe = ReadFile(ProgramFolder() + "/../tests/e2e_probe", kLargestProgram))
+    busybox.layers.push_back({{"bin/probe", *probe, 0755}});
   const std::string layout = paths_.base + "/busybox";
   RETURN_IF_ERROR(WriteOciLayout(layout, {busybox}));
   const ProgramResult loaded = LoadImage(layout);
@@ -107,6 +150,24 @@ Status World::ReadHandlers() {
 bool World::HasHandler(const std::string& name) const {
   return std::find(handlers_.begin(), handlers_.end(), name) != handlers_.end();
 }
+
+Snapshot World::TakeSnapshot() {
+  Snapshot snapshot = e2e::TakeSnapshot(paths_, daemon_->pid());
+  auto& lists = snapshot.kinds["lists"];
+  const auto pods = cri_->ListPodSandbox({});
+  for (const auto& pod : pods->items()) lists.push_back("pod " + pod.id());
+  const auto containers = cri_->ListContainers({});
+  for (const auto& container : containers->containers())
+    lists.push_back("container " + container.id());
+  const auto images = cri_->ListImages({});
+  for (const auto& image : images->images()) lists.push_back("image " + image.id());
+  for (const auto* error : {&pods.error, &containers.error, &images.error})
+    if (error->code != ErrorCode{0}) lists.push_back("cannot be listed: " + error->message);
+  std::sort(lists.begin(), lists.end());
+  return snapshot;
+}
+
+pid_t World::TemplateKeeper() const { return FindProcess({"keep-templates", TemplateFolder()}); }
 
 std::string World::NewFolder(const std::string& name) {
   const std::string folder = fmt::format("{}/{}-{}", paths_.logs(), name, ++folders_);

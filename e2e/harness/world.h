@@ -1,6 +1,5 @@
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,11 +7,14 @@
 #include "e2e/harness/cri_client.h"
 #include "e2e/harness/daemon.h"
 #include "e2e/harness/leaks.h"
+#include "e2e/harness/machines.h"
 #include "e2e/harness/private_world.h"
 
 namespace catamaran::e2e {
 
 inline constexpr char kImage[] = "docker.io/library/busybox:1";
+// The handlers of every run: namespaces, machines by template, machines that boot.
+inline constexpr char kNs[] = "ns", kVm[] = "vm", kVmCold[] = "vm-cold";
 
 // The daemon of one run with its private root, run directory, network and cgroups, and a client on
 // its socket. Scenarios share it; those that kill the daemon start it again.
@@ -22,7 +24,7 @@ class World {
 
   // Writes the configuration and starts the daemon.
   Status Start();
-  // Makes kImage and loads it, once.
+  // Makes kImage and loads it, once: busybox, and the scenarios' /bin/probe where it was built.
   Status LoadTestImage();
 
   CriClient& cri() { return *cri_; }
@@ -37,9 +39,19 @@ class World {
   // After a kill: starts the daemon again (environment: fault injection) and connects to it.
   Status RestartDaemon(std::vector<std::string> environment = {});
 
-  // What the vm handler said of its pods' machines, counted: "launcher qemu", "start booted"...
-  void CountMachine(const std::string& fact) { ++machines_[fact]; }
-  const std::map<std::string, int>& machines() const { return machines_; }
+  // Runs pods on kVm until one is restored, once: afterwards no scenario has a reason to boot one.
+  Status PrepareTemplates();
+  // Counts the machine of a pod, which must run on `handler`. A cold boot of it was asked for where
+  // the handler, as configured now, makes no use of templates.
+  Result<MachineFacts> CountMachine(const std::string& handler, const std::string& scenario,
+                                    const std::string& pod);
+  // Whether a pod on this handler, as it is configured now, must be a clone of a template.
+  bool MustRestore(const std::string& handler) const {
+    return handler == kVm && guest_command_line_.empty();
+  }
+  MachineCount& machines() { return machines_; }
+  // The process that keeps the templates for this run's shims; 0 where none lives.
+  pid_t TemplateKeeper() const;
 
   // `catamaran image load` of an OCI layout or archive.
   ProgramResult LoadImage(const std::string& path);
@@ -49,7 +61,8 @@ class World {
   const std::vector<std::string>& handlers() const { return handlers_; }
   bool HasHandler(const std::string& name) const;
 
-  Snapshot TakeSnapshot() { return e2e::TakeSnapshot(paths_, daemon_->pid()); }
+  // With what the daemon lists: pods, containers, images.
+  Snapshot TakeSnapshot();
 
   // A folder for one scenario's logs and volumes.
   std::string NewFolder(const std::string& name);
@@ -62,7 +75,9 @@ class World {
   std::unique_ptr<Daemon> daemon_;
   std::unique_ptr<CriClient> cri_;
   std::vector<std::string> handlers_;
-  std::map<std::string, int> machines_;
+  MachineCount machines_;
+  std::string guest_command_line_;
+  bool templates_ready_ = false;
   bool image_loaded_ = false;
   int folders_ = 0;
 };
@@ -75,7 +90,8 @@ void SetTheWorld(World* world);
 std::string TemplateFolder();
 
 // Text of the daemon's configuration file for these paths. guest_command_line: added to the
-// kernel's in every VM, which is then booted instead of cloned; empty: what a plain daemon does.
+// kernel's in every machine of kVm, which is then booted instead of cloned; empty: what a plain
+// daemon does.
 std::string ConfigText(const WorldPaths& paths, const std::string& guest_command_line = "");
 
 }  // namespace catamaran::e2e

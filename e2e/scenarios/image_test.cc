@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "e2e/harness/pod_test.h"
 #include "e2e/harness/test_image.h"
+#include "sandbox/base/files.h"
 
 namespace catamaran::e2e {
 namespace {
@@ -43,6 +46,13 @@ class ImageTest : public WorldTest {
     request.mutable_image()->set_image(reference);
     auto reply = cri().RemoveImage(request);
     EXPECT_TRUE(reply.ok()) << reference << ": " << reply.message();
+  }
+
+  static int Count(const std::string& text, const std::string& word) {
+    int count = 0;
+    for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
+      ++count;
+    return count;
   }
 
   int Listed(const std::string& id) {
@@ -124,6 +134,61 @@ TEST_F(ImageTest, ImageFsInfoNamesAFolderAndItsUse) {
   ASSERT_TRUE(usage.has_used_bytes());
   EXPECT_GT(usage.used_bytes().value(), 100'000u);
   EXPECT_GT(usage.timestamp(), 0);
+}
+
+TEST_F(ImageTest, LoadShowsItsProgressByLayer) {
+  ImageDescription image;
+  image.name = "docker.io/library/progress:1";
+  std::string noise(24 << 20, '\0');  // which no compression makes small
+  uint64_t state = 1;
+  for (char& byte : noise) {
+    state = state * 6364136223846793005 + 1442695040888963407;
+    byte = static_cast<char>(state >> 56);
+  }
+  image.layers = {{{"small", "x"}}, {{"large", noise}}};
+  const std::string folder = world().NewFolder("layout");
+  ASSERT_TRUE(WriteOciLayout(folder, {image}));
+  // A line per layer where nobody watches.
+  const ProgramResult logged = world().LoadImage(folder);
+  ASSERT_EQ(logged.exit_code, 0) << logged.output;
+  EXPECT_EQ(Count(logged.output, " MB done"), 2) << logged.output;
+  EXPECT_NE(logged.output.find(image.name), std::string::npos) << logged.output;
+  Remove(image.name);
+  // How far it is where somebody does: script(1) gives it a terminal.
+  const ProgramResult watched =
+      RunProgram({"/usr/bin/script", "-qec",
+                  fmt::format("{}/catamaran image load {} --config {}", ProgramFolder(), folder,
+                              world().config_file()),
+                  "/dev/null"});
+  ASSERT_EQ(watched.exit_code, 0) << watched.output;
+  EXPECT_GE(Count(watched.output, "% of "), 2) << watched.output;
+  EXPECT_EQ(Count(watched.output, " MB done"), 2) << watched.output;
+  Remove(image.name);
+}
+
+TEST_F(ImageTest, LoadOfADamagedLayerSaysWhichAndWhatToDoAndLeavesNothing) {
+  ImageDescription image;
+  image.name = "docker.io/library/damaged:1";
+  image.layers = {{{"file", std::string(100'000, 'x')}}};
+  const std::string folder = world().NewFolder("layout");
+  ASSERT_TRUE(WriteOciLayout(folder, {image}));
+  // The layer is the largest blob.
+  std::filesystem::path blob;
+  for (const auto& entry : std::filesystem::directory_iterator(folder + "/blobs/sha256"))
+    if (blob.empty() || entry.file_size() > file_size(blob)) blob = entry.path();
+  const std::string whole = *ReadFile(blob);
+  std::string turned = whole;
+  turned[whole.size() / 2] ^= 0x55;
+  for (const std::string& damaged : {turned, whole.substr(0, whole.size() / 2), std::string()}) {
+    ASSERT_TRUE(ReplaceFile(blob, damaged, 0644, Durability::kProcessCrash));
+    const ProgramResult loaded = world().LoadImage(folder);
+    EXPECT_NE(loaded.exit_code, 0);
+    EXPECT_NE(loaded.output.find(blob.filename().string().substr(0, 12)), std::string::npos)
+        << loaded.output;
+    EXPECT_NE(loaded.output.find("again"), std::string::npos)
+        << "says nothing of what to do next: " << loaded.output;
+    EXPECT_FALSE(StatusOf(image.name)->has_image());
+  }
 }
 
 TEST_F(ImageTest, LoadSaysWhatIsWrongWithAMalformedArchive) {

@@ -1,5 +1,7 @@
 // Limits and stats: a hog is stopped by its own limit, what it used is reported.
 #include "e2e/harness/pod_test.h"
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/files.h"
 
 namespace catamaran::e2e {
 namespace {
@@ -15,6 +17,16 @@ class Limits : public PodTest {
     auto reply = cri().ContainerStats(request);
     EXPECT_TRUE(reply.ok()) << reply.message();
     return reply->stats();
+  }
+  // The part of one CPU that a container used over four seconds.
+  double CpuUseOf(const std::string& container) {
+    const auto start = StatsOf(container).cpu();
+    EXPECT_TRUE(WaitUntil(
+        [&] { return StatsOf(container).cpu().timestamp() - start.timestamp() > 4'000'000'000; }));
+    const auto end = StatsOf(container).cpu();
+    return static_cast<double>(end.usage_core_nano_seconds().value() -
+                               start.usage_core_nano_seconds().value()) /
+           static_cast<double>(end.timestamp() - start.timestamp());
   }
 };
 
@@ -46,14 +58,68 @@ TEST_P(Limits, ACpuHogIsThrottled) {
   ResourcesOf(config)->set_cpu_period(100'000);
   ResourcesOf(config)->set_cpu_quota(10'000);  // a tenth of a CPU
   const std::string id = CreateAndStart(pod, config);
-  const auto start = StatsOf(id).cpu();
-  ASSERT_TRUE(
-      WaitUntil([&] { return StatsOf(id).cpu().timestamp() - start.timestamp() > 4'000'000'000; }));
-  const auto end = StatsOf(id).cpu();
-  const double used = static_cast<double>(end.usage_core_nano_seconds().value() -
-                                          start.usage_core_nano_seconds().value());
+  const double used = CpuUseOf(id);
   EXPECT_GT(used, 0);
-  EXPECT_LT(used / static_cast<double>(end.timestamp() - start.timestamp()), 0.2);
+  EXPECT_LT(used, 0.2);
+}
+
+TEST_P(Limits, AnUpdateThrottlesACpuHogThatRuns) {
+  const std::string id = CreateAndStart(RunPod(), ShellConfig("hog", "while :; do :; done"));
+  v1::UpdateContainerResourcesRequest update;
+  update.set_container_id(id);
+  update.mutable_linux()->set_cpu_period(100'000);
+  update.mutable_linux()->set_cpu_quota(10'000);
+  auto reply = cri().UpdateContainerResources(update);
+  ASSERT_TRUE(reply.ok()) << reply.message();
+  EXPECT_EQ(StatusOf(id).resources().linux().cpu_quota(), 10'000);
+  const double used = CpuUseOf(id);
+  EXPECT_GT(used, 0);
+  EXPECT_LT(used, 0.2);
+}
+
+TEST_P(Limits, AContainerRunsOnItsCpusOnlyOrIsRefusedByName) {
+  const std::string pod = RunPod();
+  auto config = ShellConfig("main", "sed -n 's/^Cpus_allowed_list:[^0-9]*//p' /proc/self/status");
+  ResourcesOf(config)->set_cpuset_cpus("1");
+  if (!on_vm()) {
+    EXPECT_EQ(RunToEnd(pod, config).out, "1\n");
+    return;
+  }
+  // A guest's CPUs are not the host's that the kubelet counts.
+  auto reply = TryCreate(pod, config);
+  EXPECT_EQ(reply.code(), ErrorCode::kInvalidArgument) << reply.message();
+  EXPECT_NE(reply.message().find("cpuset_cpus"), std::string::npos) << reply.message();
+}
+
+TEST_P(Limits, AHugePageHogStopsAtItsLimitOrIsRefusedByName) {
+  constexpr char kReserved[] = "/proc/sys/vm/nr_hugepages";
+  constexpr uint64_t kPage = 2 << 20;
+  const std::string pod = RunPod();
+  const auto hog = [&](const std::string& name, uint64_t bytes) {
+    auto config = ContainerConfig(name, {"/bin/probe", "huge", std::to_string(bytes)});
+    auto* limit = ResourcesOf(config)->add_hugepage_limits();
+    limit->set_page_size("2MB");
+    limit->set_limit(kPage);
+    return config;
+  };
+  if (on_vm()) {  // a guest has no huge pages of the host
+    auto reply = TryCreate(pod, hog("hog", kPage));
+    EXPECT_EQ(reply.code(), ErrorCode::kInvalidArgument) << reply.message();
+    EXPECT_NE(reply.message().find("hugepage_limits"), std::string::npos) << reply.message();
+    return;
+  }
+  const auto before = ReadFile(kReserved);
+  if (!before) GTEST_SKIP() << "this kernel has no huge pages";
+  const Cleanup give_back([=] { (void)WriteExisting(kReserved, *before); });
+  const int pages = atoi(before->c_str()) + 4;
+  if (!WriteExisting(kReserved, std::to_string(pages)) ||
+      atoi(ReadFile(kReserved)->c_str()) < pages)
+    GTEST_SKIP() << "this host has no four huge pages to give";
+  const Ended within = RunToEnd(pod, hog("within", kPage));
+  EXPECT_EQ(within.exit_code, 0) << within.err;
+  const Ended beyond = RunToEnd(pod, hog("beyond", 2 * kPage));
+  EXPECT_NE(beyond.exit_code, 0);
+  EXPECT_EQ(beyond.out, "");
 }
 
 TEST_P(Limits, APidsHogStopsAtItsLimit) {
