@@ -151,10 +151,10 @@ class HostReader {
     const auto* table = value.as_table();
     if (table == nullptr) return Wrong(value, what, kRight);
     for (const auto& [name, node] : *table) {
+      const std::string header(name.str());
       const auto add = [&](const toml::node& item) -> Status {
         const auto text = item.value<std::string>();
         const auto bad = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
-        const std::string header(name.str());
         if (!text || header.empty() || header.find_first_of(" :\t\r\n") != std::string::npos ||
             std::any_of(text->begin(), text->end(), bad))
           return Wrong(item, what, kRight);

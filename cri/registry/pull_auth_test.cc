@@ -251,6 +251,17 @@ TEST_F(TlsTest, ARegistryIsTrustedByTheConfiguredAuthorityOnly) {
   EXPECT_TRUE(Pull(name));
 }
 
+TEST_F(TlsTest, CredentialsAreNotSentInClearToWhereAnEncryptedRegistryPoints) {
+  const auto registry = StartRegistry(
+      "registry", TlsConfig(MakeCertificate("registry", authority_)),
+      "token: {realm: 'http://tokens.test/', service: s, issuer: i, rootcertbundle: " + ca_ + "}");
+  WriteHosts(registry->address(),
+             "server = \"https://" + registry->address() + "\"\nca = \"" + ca_ + "\"\n");
+  const auto pulled = Pull(registry->address() + "/app:1", good_);
+  ExpectRefused(pulled, ErrorCode::kPermissionDenied);
+  EXPECT_NE(pulled.error().message.find("without encryption"), std::string::npos);
+}
+
 TEST_F(TlsTest, AClientCertificateIsShownWhereOneIsConfigured) {
   const auto registry = StartRegistry("registry", TlsConfig(MakeCertificate("registry", authority_),
                                                             ", clientcas: ['" + ca_ + "']"));

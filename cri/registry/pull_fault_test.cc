@@ -281,6 +281,26 @@ TEST_F(PullFaultTest, ACallerThatGoesAwayEndsItsPullButNotThatOfOthers) {
   ExpectWhole(*second, image_);
 }
 
+// Else an image whose registry never ends a layer would hold up every image that has the layer.
+TEST_F(PullFaultTest, APullThatHangsDoesNotHoldUpAnotherWithTheSameLayer) {
+  AddImage(*registry_, "other", "1", {.layers = {image_.layers[0], Layer("own", 10, 3)}});
+  std::atomic<bool> hangs{false}, gone{false};
+  Then([&](const Request& request) {
+    hangs = true;
+    Answer answer = Cut(request, 1000);
+    answer.hang = true;
+    return answer;
+  });
+  ImageStore::LoadOptions options;
+  options.cancelled = [&] { return gone.load(); };
+  std::thread first([&] { EXPECT_FALSE(Pull(name_, std::nullopt, options)); });
+  while (!hangs) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto pulled = Pull(proxy_.address() + "/other:1");
+  EXPECT_TRUE(pulled) << pulled.error().message;
+  gone = true;
+  first.join();
+}
+
 // The same image with another's credentials is a pull of its own: what they may see is theirs.
 TEST_F(PullFaultTest, PullsWithDifferentCredentialsAreNotJoined) {
   std::atomic<bool> release{false};
