@@ -65,7 +65,7 @@ bool ParseUnsigned(std::string_view text, uint64_t* out) {
 }  // namespace
 
 Status YamlValue::ReadDocument(std::string_view text, const std::string& file_name,
-                               const std::vector<Key>& keys) {
+                               const std::vector<Key>& keys, UnknownKeys unknown) {
   try {
     const std::string copy(text);
     if (const int line = LineOfSecondDocument(copy); line != 0) {
@@ -73,7 +73,7 @@ Status YamlValue::ReadDocument(std::string_view text, const std::string& file_na
                   file_name, line);
     }
     const YAML::Node document = YAML::Load(copy);
-    return YamlValue(document, "", &file_name, document.Mark().line + 1).ReadMapping(keys);
+    return YamlValue(document, "", &file_name, document.Mark().line + 1).ReadMapping(keys, unknown);
   } catch (const YAML::Exception& error) {
     return Fail(ErrorCode::kInvalidArgument, "{}:{}: not YAML: {}", file_name, error.mark.line + 1,
                 error.msg);
@@ -85,7 +85,7 @@ Status YamlValue::ReadScalar(const std::string& value, const std::string& source
   return read(YamlValue(YAML::Node(value), "", &source, 0));
 }
 
-Status YamlValue::ReadMapping(const std::vector<Key>& keys) const {
+Status YamlValue::ReadMapping(const std::vector<Key>& keys, UnknownKeys unknown) const {
   if (!node_.IsDefined() || node_.IsNull()) return {};
   if (!node_.IsMap()) return Wrong("a mapping of keys to values");
   std::set<std::string> seen;
@@ -94,6 +94,7 @@ Status YamlValue::ReadMapping(const std::vector<Key>& keys) const {
     const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
     const std::string path = path_.empty() ? name : path_ + "." + name;
     auto key = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.name == name; });
+    if (key == keys.end() && unknown == UnknownKeys::kIgnore) continue;
     if (key == keys.end()) {
       std::vector<std::string_view> names;
       for (const Key& known : keys) names.push_back(known.name);

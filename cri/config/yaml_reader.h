@@ -22,16 +22,21 @@ class YamlValue {
     std::function<Status(const YamlValue&)> read;
   };
 
+  // A file of ours holds no key that we do not know; somebody else's may.
+  enum class UnknownKeys { kRefuse, kIgnore };
+
   // Parses `text` and reads its top-level mapping; an empty document is an empty mapping.
   static Status ReadDocument(std::string_view text, const std::string& file_name,
-                             const std::vector<Key>& keys);
+                             const std::vector<Key>& keys,
+                             UnknownKeys unknown = UnknownKeys::kRefuse);
 
   // A single value from elsewhere (a flag), read by the same rules; errors name `source`.
   static Status ReadScalar(const std::string& value, const std::string& source,
                            const std::function<Status(const YamlValue&)>& read);
 
-  // The value as a mapping with these keys only, each at most once.
-  Status ReadMapping(const std::vector<Key>& keys) const;
+  // The value as a mapping with these keys, each at most once.
+  Status ReadMapping(const std::vector<Key>& keys,
+                     UnknownKeys unknown = UnknownKeys::kRefuse) const;
   Status ReadSequence(const std::function<Status(const YamlValue&)>& read_item) const;
 
   Status Read(std::string* out) const;

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "sandbox/base/result.h"
+#include "sandbox/probes/finding.h"
+
+namespace catamaran {
+
+// A question to the host that is answered by trying the real thing, in a child process.
+struct Probe {
+  std::string name;
+  // Where `run` fails or does not end.
+  FindingStatus failure = FindingStatus::kMissing;
+  std::string meaning;
+  std::string remedy;
+  // In a child of a single-threaded process: it may change namespaces, install filters, crash. An
+  // error is what was seen; a finding without a name gets the probe's.
+  std::function<Result<Finding>()> run;
+  // In the parent, however the child ended: what must not stay. May be empty.
+  std::function<void()> clean_up;
+};
+
+// A finding that all is well, for Probe::run.
+Finding Works(std::string seen);
+
+inline constexpr auto kProbePatience = std::chrono::seconds(5);
+
+// Legal only while this process has one thread. A child that does not end in time is killed with
+// everything it started; one that cannot be killed (uninterruptible sleep) is left alone.
+Finding RunProbe(const Probe& probe, std::chrono::milliseconds patience = kProbePatience);
+
+}  // namespace catamaran
