@@ -4,6 +4,8 @@
 #include <cstdio>
 
 #include "cri/config/config.h"
+#include "cri/doctor/doctor.h"
+#include "cri/doctor/kubelet_probe.h"
 #include "cri/image_commands.h"
 #include "cri/serve.h"
 #include "sandbox/base/files.h"
@@ -20,6 +22,8 @@ struct Flags {
   std::string source;
   std::string reference;
   PullFlags pull;
+  std::string kubelet_config = kDefaultKubeletConfig;
+  bool json = false;
 };
 
 void AddConfigFlags(CLI::App* command, Flags* flags) {
@@ -52,6 +56,17 @@ Status RunConfigCheck(const Flags& flags) {
   fmt::print("The configuration is right. Handlers: {} (default {}).\n", config.HandlerNames(),
              config.default_handler);
   return {};
+}
+
+int RunDoctorCommand(const Flags& flags) {
+  DoctorOptions options;
+  options.version = CATAMARAN_VERSION;
+  options.config_source = !flags.config_file.empty()   ? flags.config_file
+                          : Exists(kDefaultConfigFile) ? kDefaultConfigFile
+                                                       : "default configuration";
+  options.kubelet_config = HostPath(flags.kubelet_config);
+  if (flags.json) options.form = DoctorOptions::Form::kJson;
+  return RunDoctor(ReadConfig(flags), options);
 }
 
 Status RunImageLoad(const Flags& flags) {
@@ -127,8 +142,18 @@ int Main(int argc, char** argv) {
   AddConfigFlags(check, &flags);
   check->callback([&] { outcome = RunConfigCheck(flags); });
 
+  int doctor_exit = 0;
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "Try what this host can do, and say what to mend");
+  AddConfigFlags(doctor, &flags);
+  doctor->add_option(
+      "--kubelet-config", flags.kubelet_config,
+      std::string("The kubelet's configuration (default: ") + kDefaultKubeletConfig + ")");
+  doctor->add_flag("--json", flags.json, "Print JSON");
+  doctor->callback([&] { doctor_exit = RunDoctorCommand(flags); });
+
   CLI11_PARSE(app, argc, argv);
-  return ExitCode(outcome);
+  return outcome ? doctor_exit : ExitCode(outcome);
 }
 
 }  // namespace

@@ -18,14 +18,9 @@ void ProbeProcesses(const FindingSink& sink);
 void ProbeCgroups(const std::string& cgroup, const FindingSink& sink);
 
 // What containers on this kernel need. `scratch` is an absolute path of a folder where images are
-// kept that holds an EROFS image `layer.erofs`, of which the file `hello` says "hello\n"; the
-// caller removes it.
+// kept that holds the image of probe_layer.h; the caller removes it.
 void ProbeMounts(const FindingSink& sink);
 void ProbeRootfs(const std::string& scratch, const FindingSink& sink);
 void ProbeConfinement(const FindingSink& sink);
-
-inline constexpr char kProbeLayer[] = "layer.erofs";
-inline constexpr char kProbeFile[] = "hello";
-inline constexpr char kProbeContent[] = "hello\n";
 
 }  // namespace catamaran

@@ -8,6 +8,7 @@
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/probes/engine_probes.h"
 #include "sandbox/probes/probe.h"
+#include "sandbox/probes/probe_layer.h"
 
 namespace catamaran {
 namespace {

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <vector>
+
+#include "cri/config/config.h"
+#include "sandbox/probes/finding.h"
+
+namespace catamaran {
+
+// What the daemon keeps and where: who runs this, root and run folder, space, the socket.
+std::vector<Finding> ProbeFolders(const Config& config);
+
+// "ext4", "tmpfs"; "file system 0x1234" for one that is not known by name.
+std::string FilesystemName(long magic);
+
+}  // namespace catamaran

@@ -1,0 +1,139 @@
+#include "cri/doctor/network_probes.h"
+
+#include <fcntl.h>
+#include <sched.h>
+
+#include <fmt/ranges.h>
+
+#include <thread>
+
+#include "cri/doctor/thread_probe.h"
+#include "cri/network/builtin/address_range.h"
+#include "cri/network/builtin/nft_rules.h"
+#include "cri/network/builtin/pod_link.h"
+#include "sandbox/base/files.h"
+#include "sandbox/kernel/netlink.h"
+
+namespace catamaran {
+namespace {
+
+constexpr char kNoNetwork[] = "pods without the host's network do not start";
+constexpr char kTag[] = "d0c70";
+constexpr char kHostLink[] = "catd0c7000001";
+constexpr uint32_t kSlot = AddressRange::kFirstSlot;
+
+Result<std::vector<AddressRange>> RangesOf(const Config& config) {
+  std::vector<AddressRange> ranges;
+  for (const std::string& cidr : {config.builtin_cidr_v4, config.builtin_cidr_v6}) {
+    if (cidr.empty()) continue;
+    ASSIGN_OR_RETURN(ranges.emplace_back(), AddressRange::Parse(cidr));
+  }
+  return ranges;
+}
+
+// The calling thread's.
+Status EnterNewNamespace() {
+  if (unshare(CLONE_NEWNET) != 0) return FailWithErrno("make a network namespace");
+  return {};
+}
+
+Result<UniqueFd> MakeNamespace() {
+  Result<UniqueFd> made = Fail(ErrorCode::kInternal, "not made");
+  std::thread([&made] {
+    auto entered = EnterNewNamespace();
+    if (entered) {
+      made = OpenFile("/proc/thread-self/ns/net", O_RDONLY);
+    } else {
+      made = tl::unexpected(std::move(entered).error());
+    }
+  }).join();
+  return made;
+}
+
+// The rules of a daemon with one pod that has a host port.
+Result<Finding> TryRules(const std::vector<AddressRange>& ranges) {
+  RETURN_IF_ERROR(EnterNewNamespace());
+  network::NetworkRecord record;
+  *record.mutable_interface() = PlanPodInterface(ranges, kSlot, MachineMtu());
+  network::HostPort* port = record.add_host_ports();
+  port->set_protocol("tcp");
+  port->set_host_port(8080);
+  port->set_container_port(80);
+  // Killed before this thread is given up.
+  RETURN_IF_ERROR(RunNft(NftRules(kTag, {record}), Deadline::After(kProbePatience * 4 / 5)));
+  return Works("masquerading and a host port load, in a network namespace of their own");
+}
+
+Result<Finding> TryLink(const std::vector<AddressRange>& ranges) {
+  ASSIGN_OR_RETURN(const UniqueFd pod, MakeNamespace());
+  RETURN_IF_ERROR(EnterNewNamespace());
+  bool v6 = false;
+  for (const auto& range : ranges) v6 = v6 || !range.is_v4();
+  RETURN_IF_ERROR(EnableForwarding(v6));
+  ASSIGN_OR_RETURN(Netlink machine, Netlink::Open());
+  RETURN_IF_ERROR(BringUpLoopback(machine));
+  RETURN_IF_ERROR(ConnectPod(kHostLink, PlanPodInterface(ranges, kSlot, 1500), pod.get(),
+                             LoopbackRouting::kOn));
+  return Works("a veth pair with addresses and routes, and forwarding switched on, likewise");
+}
+
+std::string AddressOf(const std::string& destination) {
+  return destination.substr(0, destination.find('/'));
+}
+
+bool Overlap(const AddressRange& range, const std::string& destination) {
+  if (range.Contains(AddressOf(destination))) return true;
+  const auto other = AddressRange::Parse(destination);
+  return other && other->Contains(range.gateway());
+}
+
+// Whether the host already knows another way to the addresses that pods get.
+Result<Finding> TryRanges(const std::vector<AddressRange>& ranges) {
+  ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open());
+  ASSIGN_OR_RETURN(const auto routes, netlink.ListRoutes());
+  std::vector<std::string> names, others;
+  for (const auto& range : ranges) {
+    names.push_back(range.cidr());
+    for (const auto& route : routes) {
+      // Default routes; and those to a daemon's pods.
+      if (route.destination.ends_with("/0") || route.link.starts_with("cat")) continue;
+      if (Overlap(range, route.destination))
+        others.push_back(fmt::format("{} by {}", route.destination, route.link));
+    }
+  }
+  if (others.empty())
+    return Works(fmt::format("{}: no route of this host", fmt::join(names, ", ")));
+  return Fail(ErrorCode::kFailedPrecondition, "{}: this host has a route to {}",
+              fmt::join(names, ", "), fmt::join(others, ", "));
+}
+
+std::vector<Probe> BuiltinProbes(const std::vector<AddressRange>& ranges) {
+  return {{.name = "nftables",
+           .meaning = "the daemon does not start with network: builtin",
+           .remedy = "apt-get install nftables; modprobe nf_tables nft_masq nft_nat nft_fib_inet",
+           .run = [ranges] { return TryRules(ranges); }},
+          {.name = "pod link",
+           .meaning = kNoNetwork,
+           .remedy = "modprobe veth; mount /proc/sys read-write for the daemon",
+           .run = [ranges] { return TryLink(ranges); }},
+          {.name = "pod addresses",
+           .failure = FindingStatus::kDegraded,
+           .meaning = "what has such an address outside is not reached any more, or pods are not",
+           .remedy = "another range as builtin_network.cidr_v4 or cidr_v6 in the configuration",
+           .run = [ranges] { return TryRanges(ranges); }}};
+}
+
+}  // namespace
+
+std::vector<Finding> ProbeNetwork(const Config& config) {
+  if (config.network == Config::Network::kCni) return {};
+  const auto ranges = RangesOf(config);
+  if (!ranges)
+    return {{"pod addresses", FindingStatus::kMissing, ranges.error().message, kNoNetwork,
+             "a range with room for pods as builtin_network in the configuration"}};
+  std::vector<Finding> findings;
+  for (const Probe& probe : BuiltinProbes(*ranges)) findings.push_back(RunProbeInThread(probe));
+  return findings;
+}
+
+}  // namespace catamaran
