@@ -24,6 +24,7 @@ struct Flags {
   PullFlags pull;
   std::string kubelet_config = kDefaultKubeletConfig;
   bool json = false;
+  int64_t patience_seconds = std::chrono::seconds(kProbePatience).count();
 };
 
 void AddConfigFlags(CLI::App* command, Flags* flags) {
@@ -65,6 +66,7 @@ int RunDoctorCommand(const Flags& flags) {
                           : Exists(kDefaultConfigFile) ? kDefaultConfigFile
                                                        : "default configuration";
   options.kubelet_config = HostPath(flags.kubelet_config);
+  options.patience = std::chrono::seconds(flags.patience_seconds);
   if (flags.json) options.form = DoctorOptions::Form::kJson;
   return RunDoctor(ReadConfig(flags), options);
 }
@@ -149,6 +151,10 @@ int Main(int argc, char** argv) {
   doctor->add_option(
       "--kubelet-config", flags.kubelet_config,
       std::string("The kubelet's configuration (default: ") + kDefaultKubeletConfig + ")");
+  doctor
+      ->add_option("--patience", flags.patience_seconds,
+                   "Seconds that one probe may take (default: 5)")
+      ->check(CLI::Range(1, 3600));
   doctor->add_flag("--json", flags.json, "Print JSON");
   doctor->callback([&] { doctor_exit = RunDoctorCommand(flags); });
 

@@ -8,26 +8,26 @@
 #include "vm-backend/probes/vm_probes.h"
 
 namespace catamaran {
-namespace {
-
-void Print(const Finding& finding) { (void)WriteAll(STDOUT_FILENO, FindingToLine(finding)); }
-
-}  // namespace
 
 Status RunProbeCommand(int argc, char** argv) {
   ASSIGN_OR_RETURN(const ProbeFlags flags, ProbeFlags::Parse({argv + 2, argv + argc}));
+  const ProbeRunner run = [&flags](const Probe& probe) {
+    Finding finding = RunProbe(probe, std::chrono::seconds(flags.patience_seconds));
+    (void)WriteAll(STDOUT_FILENO, FindingToLine(finding));
+    return finding;
+  };
   switch (flags.of) {
     case ProbeFlags::Of::kHost:
-      ProbeProcesses(Print);
-      ProbeCgroups(flags.cgroup, Print);
+      ProbeProcesses(run);
+      ProbeCgroups(flags.cgroup, run);
       break;
     case ProbeFlags::Of::kNamespaces:
-      ProbeMounts(Print);
-      ProbeRootfs(flags.scratch, Print);
-      ProbeConfinement(Print);
+      ProbeMounts(run);
+      ProbeRootfs(flags.scratch, run);
+      ProbeConfinement(run);
       break;
     case ProbeFlags::Of::kVm:
-      ProbeVm(flags.machine, Print);
+      ProbeVm(flags.machine, run);
       break;
   }
   return {};

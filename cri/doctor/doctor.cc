@@ -7,7 +7,6 @@
 
 #include <csignal>
 #include <cstdio>
-#include <optional>
 
 #include "cri/doctor/folder_probes.h"
 #include "cri/doctor/kubelet_probe.h"
@@ -43,56 +42,79 @@ std::vector<std::string> NamesOf(const Config& config, HandlerConfig::Hull hull)
   return names;
 }
 
-Section ProbeHost(const Config& config, const ShimProgram& shim) {
-  Section host{"host", {}, ProbeFolders(config)};
-  host.findings.push_back(shim.finding);
-  ProbeFlags flags;
-  flags.of = ProbeFlags::Of::kHost;
-  flags.cgroup =
-      fmt::format("{}/doctor-{}", config.cgroup_root == "/" ? "" : config.cgroup_root, getpid());
-  Append(RunShimProbes(shim, flags), host.findings);
-  Append(ProbeNetwork(config), host.findings);
-  return host;
-}
-
-// Container roots are tried where images are kept, with an image of ours.
-std::vector<Finding> ProbeNamespaceHull(const Config& config, const ShimProgram& shim) {
-  auto scratch = ProbeScratch::Make(config.root);
-  const Status written = scratch ? scratch->WriteLayer() : tl::unexpected(scratch.error());
-  if (!written)
-    return {{"erofs", FindingStatus::kMissing, written.error().message,
-             "no container starts: images are kept as EROFS",
-             "see what is said of the root folder"}};
-  ProbeFlags flags;
-  flags.of = ProbeFlags::Of::kNamespaces;
-  flags.scratch = scratch->path().string();
-  return RunShimProbes(shim, flags);
-}
-
-void ProbeHandlers(const Config& config, const ShimProgram& shim, DoctorReport& report) {
-  const auto plain = NamesOf(config, HandlerConfig::Hull::kNamespaces);
-  if (!plain.empty())
-    report.sections.push_back({fmt::format("handler {}", fmt::join(plain, ", ")), plain,
-                               ProbeNamespaceHull(config, shim)});
-  for (const auto& handler : config.handlers) {
-    if (handler.hull != HandlerConfig::Hull::kVm) continue;
-    ProbeFlags flags;
-    flags.of = ProbeFlags::Of::kVm;
-    flags.machine = handler.machine;
-    report.sections.push_back(
-        {"handler " + handler.name, {handler.name}, RunShimProbes(shim, flags)});
+// One report in the making.
+class Examination {
+ public:
+  Examination(const Config& config, const DoctorOptions& options)
+      : config_(config),
+        options_(options),
+        report_{options.version, options.config_source, DescribeHost(), {}, {}} {
+    for (const auto& handler : config.handlers) report_.handlers.push_back(handler.name);
   }
-}
 
-DoctorReport Examine(const Config& config, const DoctorOptions& options) {
-  DoctorReport report{options.version, options.config_source, DescribeHost(), {}, {}};
-  for (const auto& handler : config.handlers) report.handlers.push_back(handler.name);
-  const ShimProgram shim = OpenShimProgram(config.shim);
-  report.sections.push_back(ProbeHost(config, shim));
-  ProbeHandlers(config, shim, report);
-  report.sections.push_back({"kubelet", {}, ProbeKubelet(config, options.kubelet_config)});
-  return report;
-}
+  DoctorReport Run() {
+    Section host{"host", {}, {}};
+    const ProbeRunner into_host = Into(host);
+    ProbeFolders(config_, into_host);
+    shim_ = OpenShimProgram(config_.shim, into_host);
+    Append(AskShim(ProbeFlags::Of::kHost, {}), host.findings);
+    ProbeNetwork(config_, into_host);
+    report_.sections.push_back(std::move(host));
+    ExamineHandlers();
+    Section kubelet{"kubelet", {}, {}};
+    ProbeKubelet(config_, options_.kubelet_config, Into(kubelet));
+    report_.sections.push_back(std::move(kubelet));
+    return std::move(report_);
+  }
+
+ private:
+  ProbeRunner Into(Section& section) const {
+    return [&section, this](const Probe& probe) {
+      return section.findings.emplace_back(RunProbeInThread(probe, options_.patience));
+    };
+  }
+
+  std::vector<Finding> AskShim(ProbeFlags::Of of, ProbeFlags flags) const {
+    flags.of = of;
+    flags.patience_seconds = options_.patience.count();
+    const std::string parent = config_.cgroup_root == "/" ? "" : config_.cgroup_root;
+    flags.cgroup = fmt::format("{}/doctor-{}", parent, getpid());
+    return RunShimProbes(shim_, flags);
+  }
+
+  // Container roots are tried where images are kept, with an image of ours.
+  std::vector<Finding> ExamineNamespaces() const {
+    const auto scratch = ProbeScratch::Make(config_.root);
+    const Status written = scratch ? scratch->WriteLayer() : tl::unexpected(scratch.error());
+    if (!written)
+      return {{"erofs", FindingStatus::kMissing, written.error().message,
+               "no container starts: images are kept as EROFS",
+               "see what is said of the root folder"}};
+    ProbeFlags flags;
+    flags.scratch = scratch->path().string();
+    return AskShim(ProbeFlags::Of::kNamespaces, std::move(flags));
+  }
+
+  void ExamineHandlers() {
+    const auto plain = NamesOf(config_, HandlerConfig::Hull::kNamespaces);
+    if (!plain.empty())
+      report_.sections.push_back(
+          {fmt::format("handler {}", fmt::join(plain, ", ")), plain, ExamineNamespaces()});
+    for (const auto& handler : config_.handlers) {
+      if (handler.hull != HandlerConfig::Hull::kVm) continue;
+      ProbeFlags flags;
+      flags.machine = handler.machine;
+      report_.sections.push_back({"handler " + handler.name,
+                                  {handler.name},
+                                  AskShim(ProbeFlags::Of::kVm, std::move(flags))});
+    }
+  }
+
+  const Config& config_;
+  const DoctorOptions& options_;
+  DoctorReport report_;
+  UniqueFd shim_;
+};
 
 DoctorReport NoConfiguration(const Error& error, const DoctorOptions& options) {
   const Finding finding{"configuration", FindingStatus::kMissing, error.message,
@@ -111,7 +133,7 @@ int RunDoctor(const Result<Config>& config, const DoctorOptions& options) {
   // Of probes that write to what is gone.
   signal(SIGPIPE, SIG_IGN);
   const DoctorReport report =
-      config ? Examine(*config, options) : NoConfiguration(config.error(), options);
+      config ? Examination(*config, options).Run() : NoConfiguration(config.error(), options);
   fmt::print("{}", options.form == DoctorOptions::Form::kJson ? ReportToJson(report)
                                                               : ReportToText(report));
   fflush(stdout);

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
 #include "cri/config/config.h"
 #include "sandbox/base/result.h"
+#include "sandbox/probes/probe.h"
 
 namespace catamaran {
 
@@ -11,6 +13,7 @@ struct DoctorOptions {
   std::string version;
   std::string config_source;  // the file, or "defaults"
   HostPath kubelet_config;
+  std::chrono::seconds patience = kProbePatience;  // for one probe
   enum class Form { kText, kJson } form = Form::kText;
 };
 

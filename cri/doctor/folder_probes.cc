@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "cri/doctor/scratch.h"
-#include "cri/doctor/thread_probe.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -134,7 +133,7 @@ std::string FilesystemName(long magic) {
   return fmt::format("file system {:#x}", magic);
 }
 
-std::vector<Finding> ProbeFolders(const Config& config) {
+void ProbeFolders(const Config& config, const ProbeRunner& run) {
   const std::vector<Probe> probes = {
       {.name = "user",
        .meaning = "no pod starts, and most of what follows cannot be tried",
@@ -160,9 +159,7 @@ std::vector<Finding> ProbeFolders(const Config& config) {
        .meaning = "the daemon does not start",
        .remedy = "remove it, or name another as listen in the configuration",
        .run = [listen = config.listen] { return TrySocket(listen); }}};
-  std::vector<Finding> findings;
-  for (const Probe& probe : probes) findings.push_back(RunProbeInThread(probe));
-  return findings;
+  for (const Probe& probe : probes) run(probe);
 }
 
 }  // namespace catamaran

@@ -6,7 +6,6 @@
 
 #include "cri/doctor/kubelet.h"
 #include "cri/doctor/scratch.h"
-#include "cri/doctor/thread_probe.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/cgroup.h"
 
@@ -38,9 +37,9 @@ Result<Finding> TryLogs(const HostPath& folder) {
 
 }  // namespace
 
-std::vector<Finding> ProbeKubelet(const Config& config, const HostPath& file) {
+void ProbeKubelet(const Config& config, const HostPath& file, const ProbeRunner& run) {
   const auto settings = std::make_shared<KubeletSettings>();
-  const Finding read = RunProbeInThread(
+  const Finding read = run(
       {.name = "kubelet",
        .failure = FindingStatus::kDegraded,
        .meaning = "its settings were not checked",
@@ -49,21 +48,18 @@ std::vector<Finding> ProbeKubelet(const Config& config, const HostPath& file) {
          ASSIGN_OR_RETURN(*settings, ReadSettings(file));
          return Works(file.string());
        }});
-  std::vector<Finding> findings = {read};
-  if (read.status != FindingStatus::kOk) return findings;
+  if (read.status != FindingStatus::kOk) return;
   const auto tree = CgroupTree::Open();
   const bool cgroup_v2 = !tree || (*tree)->kind() == CgroupTree::Kind::kUnified;
-  for (auto& finding : CheckKubelet(*settings, {file.string(), config.listen, cgroup_v2}))
-    findings.push_back(std::move(finding));
+  for (const auto& finding : CheckKubelet(*settings, {file.string(), config.listen, cgroup_v2}))
+    run({.name = finding.name, .run = [finding] { return Result<Finding>(finding); }});
   const HostPath logs(settings->pod_logs_dir.value_or(kDefaultLogs));
-  findings.push_back(RunProbeInThread(
-      {.name = "kubelet logs",
+  run({.name = "kubelet logs",
        .failure = FindingStatus::kDegraded,
        .meaning = "containers' logs are lost, or take memory",
        .remedy = fmt::format("podLogsDir: a folder on a disk that can be written to, in {}",
                              file.string()),
-       .run = [logs] { return TryLogs(logs); }}));
-  return findings;
+       .run = [logs] { return TryLogs(logs); }});
 }
 
 }  // namespace catamaran

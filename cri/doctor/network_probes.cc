@@ -7,7 +7,7 @@
 
 #include <thread>
 
-#include "cri/doctor/thread_probe.h"
+#include "cri/doctor/cni_probes.h"
 #include "cri/network/builtin/address_range.h"
 #include "cri/network/builtin/nft_rules.h"
 #include "cri/network/builtin/pod_link.h"
@@ -17,7 +17,8 @@
 namespace catamaran {
 namespace {
 
-constexpr char kNoNetwork[] = "pods without the host's network do not start";
+// Killed before the probe is given up.
+constexpr auto kNftPatience = kProbePatience * 4 / 5;
 constexpr char kTag[] = "d0c70";
 constexpr char kHostLink[] = "catd0c7000001";
 constexpr uint32_t kSlot = AddressRange::kFirstSlot;
@@ -59,8 +60,7 @@ Result<Finding> TryRules(const std::vector<AddressRange>& ranges) {
   port->set_protocol("tcp");
   port->set_host_port(8080);
   port->set_container_port(80);
-  // Killed before this thread is given up.
-  RETURN_IF_ERROR(RunNft(NftRules(kTag, {record}), Deadline::After(kProbePatience * 4 / 5)));
+  RETURN_IF_ERROR(RunNft(NftRules(kTag, {record}), Deadline::After(kNftPatience)));
   return Works("masquerading and a host port load, in a network namespace of their own");
 }
 
@@ -107,33 +107,40 @@ Result<Finding> TryRanges(const std::vector<AddressRange>& ranges) {
               fmt::join(names, ", "), fmt::join(others, ", "));
 }
 
-std::vector<Probe> BuiltinProbes(const std::vector<AddressRange>& ranges) {
-  return {{.name = "nftables",
-           .meaning = "the daemon does not start with network: builtin",
-           .remedy = "apt-get install nftables; modprobe nf_tables nft_masq nft_nat nft_fib_inet",
-           .run = [ranges] { return TryRules(ranges); }},
-          {.name = "pod link",
-           .meaning = kNoNetwork,
-           .remedy = "modprobe veth; mount /proc/sys read-write for the daemon",
-           .run = [ranges] { return TryLink(ranges); }},
-          {.name = "pod addresses",
-           .failure = FindingStatus::kDegraded,
-           .meaning = "what has such an address outside is not reached any more, or pods are not",
-           .remedy = "another range as builtin_network.cidr_v4 or cidr_v6 in the configuration",
-           .run = [ranges] { return TryRanges(ranges); }}};
+void ProbeBuiltinNetwork(const Config& config, const ProbeRunner& run) {
+  const auto ranges = RangesOf(config);
+  const std::string remedy =
+      "another range as builtin_network.cidr_v4 or cidr_v6 in the configuration";
+  if (!ranges) {
+    run({.name = "pod addresses",
+         .meaning = "the daemon does not start",
+         .remedy = remedy,
+         .run = [error = ranges.error()] { return Result<Finding>(tl::unexpected(error)); }});
+    return;
+  }
+  run({.name = "nftables",
+       .meaning = "the daemon does not start with network: builtin",
+       .remedy = "apt-get install nftables; modprobe nf_tables nft_masq nft_nat nft_fib_inet",
+       .run = [ranges = *ranges] { return TryRules(ranges); }});
+  run({.name = "pod link",
+       .meaning = "pods without the host's network do not start",
+       .remedy = "modprobe veth; mount /proc/sys read-write for the daemon",
+       .run = [ranges = *ranges] { return TryLink(ranges); }});
+  run({.name = "pod addresses",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "what has such an address outside is not reached any more, or pods are not",
+       .remedy = remedy,
+       .run = [ranges = *ranges] { return TryRanges(ranges); }});
 }
 
 }  // namespace
 
-std::vector<Finding> ProbeNetwork(const Config& config) {
-  if (config.network == Config::Network::kCni) return {};
-  const auto ranges = RangesOf(config);
-  if (!ranges)
-    return {{"pod addresses", FindingStatus::kMissing, ranges.error().message, kNoNetwork,
-             "a range with room for pods as builtin_network in the configuration"}};
-  std::vector<Finding> findings;
-  for (const Probe& probe : BuiltinProbes(*ranges)) findings.push_back(RunProbeInThread(probe));
-  return findings;
+void ProbeNetwork(const Config& config, const ProbeRunner& run) {
+  if (config.network == Config::Network::kBuiltin) {
+    ProbeBuiltinNetwork(config, run);
+  } else {
+    ProbeCniNetwork(config, run);
+  }
 }
 
 }  // namespace catamaran

@@ -1,15 +1,13 @@
 #pragma once
 
-#include <vector>
-
 #include "cri/config/config.h"
-#include "sandbox/probes/finding.h"
+#include "sandbox/probes/probe.h"
 
 namespace catamaran {
 
 // What the configured network needs: for the built-in one its rule set, a pod's link and the
 // addresses, tried in network namespaces that end with the probe; for CNI the configuration and
 // its plugins.
-std::vector<Finding> ProbeNetwork(const Config& config);
+void ProbeNetwork(const Config& config, const ProbeRunner& run);
 
 }  // namespace catamaran

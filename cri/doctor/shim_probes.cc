@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "cri/doctor/thread_probe.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/files.h"
 #include "shim/client/shim_spawn.h"
@@ -19,8 +18,8 @@ namespace {
 
 constexpr char kName[] = "shim program";
 constexpr char kNoPod[] = "no pod starts";
-// A probe has five seconds, and one more to be killed in.
-constexpr auto kPatience = std::chrono::seconds(15);
+// Beyond a probe's own: to be killed in, and to clean up.
+constexpr auto kMorePatience = std::chrono::seconds(10);
 constexpr size_t kMostOutput = 1 << 20;
 
 Finding Silent(std::string seen) {
@@ -38,12 +37,12 @@ void TakeLines(std::string& text, std::vector<Finding>& findings) {
 }
 
 // True at the end of the output, false where none came in time or too much.
-bool ReadFindings(int fd, std::vector<Finding>& findings) {
+bool ReadFindings(int fd, std::chrono::milliseconds patience, std::vector<Finding>& findings) {
   std::string text;
   size_t total = 0;
   while (total < kMostOutput) {
     pollfd readable{fd, POLLIN, 0};
-    const int ready = poll(&readable, 1, std::chrono::milliseconds(kPatience).count());
+    const int ready = poll(&readable, 1, static_cast<int>(patience.count()));
     if (ready < 0 && errno == EINTR) continue;
     if (ready <= 0) return false;
     char buffer[16384];
@@ -59,10 +58,9 @@ bool ReadFindings(int fd, std::vector<Finding>& findings) {
 
 }  // namespace
 
-ShimProgram OpenShimProgram(const HostPath& path) {
+UniqueFd OpenShimProgram(const HostPath& path, const ProbeRunner& run) {
   auto fd = std::make_shared<UniqueFd>();
-  ShimProgram program;
-  program.finding = RunProbeInThread(
+  const Finding finding = run(
       {.name = kName,
        .meaning = kNoPod,
        .remedy = fmt::format(
@@ -83,22 +81,22 @@ ShimProgram OpenShimProgram(const HostPath& path) {
                         "sysctl -w vm.memfd_noexec=1"};
        }});
   // A thread that was left behind still has it.
-  if (program.finding.status != FindingStatus::kMissing) program.fd = std::move(*fd);
-  return program;
+  return finding.status == FindingStatus::kMissing ? UniqueFd() : std::move(*fd);
 }
 
-std::vector<Finding> RunShimProbes(const ShimProgram& program, const ProbeFlags& flags) {
-  if (!program.fd.valid()) return {};
+std::vector<Finding> RunShimProbes(const UniqueFd& program, const ProbeFlags& flags) {
+  if (!program.valid()) return {};
   std::vector<std::string> arguments = {"catamaran-shim", "probe"};
   for (auto& argument : flags.ToArguments()) arguments.push_back(std::move(argument));
   auto pipe = MakePipe();
   if (!pipe) return {Silent(pipe.error().message)};
-  auto process = SpawnProgram(program.fd, arguments, {{pipe->write_end.get(), STDOUT_FILENO}},
+  auto process = SpawnProgram(program, arguments, {{pipe->write_end.get(), STDOUT_FILENO}},
                               {.environment = {}, .own_process_group = true});
   if (!process) return {Silent(process.error().message)};
   pipe->write_end.Reset();
   std::vector<Finding> findings;
-  const bool ended = ReadFindings(pipe->read_end.get(), findings);
+  const bool ended = ReadFindings(
+      pipe->read_end.get(), std::chrono::seconds(flags.patience_seconds) + kMorePatience, findings);
   kill(-process->pid, SIGKILL);  // ours until it is reaped below
   int status = 0;
   while (waitpid(process->pid, &status, 0) < 0 && errno == EINTR) {

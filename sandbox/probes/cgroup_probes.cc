@@ -167,39 +167,38 @@ class GroupRemover {
 
 }  // namespace
 
-void ProbeCgroups(const std::string& cgroup, const FindingSink& sink) {
-  const Finding layout = RunProbe({.name = "cgroups",
-                                   .meaning = "no pod starts",
-                                   .remedy = "mount -t cgroup2 none /sys/fs/cgroup",
-                                   .run = TryLayout});
-  sink(layout);
+void ProbeCgroups(const std::string& cgroup, const ProbeRunner& run) {
+  const Finding layout = run({.name = "cgroups",
+                              .meaning = "no pod starts",
+                              .remedy = "mount -t cgroup2 none /sys/fs/cgroup",
+                              .run = TryLayout});
   // What follows would only say the same again.
   if (layout.status == FindingStatus::kMissing) return;
-  sink(RunProbe({.name = "cgroup controllers",
-                 .meaning = "no pod starts",
-                 .remedy = "mount -t cgroup2 none /sys/fs/cgroup",
-                 .run = TryControllers}));
+  run({.name = "cgroup controllers",
+       .meaning = "no pod starts",
+       .remedy = "mount -t cgroup2 none /sys/fs/cgroup",
+       .run = TryControllers});
   const GroupRemover remover(cgroup);
-  sink(RunProbe({.name = "pod cgroup",
-                 .meaning = "no pod starts",
-                 .remedy = "mount /sys/fs/cgroup read-write for the daemon, with Delegate=yes in "
-                           "its unit; no process may sit in a group above cgroup_root",
-                 .run = [&] { return TryGroup(cgroup); },
-                 .clean_up = remover}));
-  sink(RunProbe({.name = "device limits",
-                 .meaning = "no container starts: it would have every device of this host",
-                 .remedy = "a kernel with CONFIG_CGROUP_BPF (cgroup v2) or CONFIG_CGROUP_DEVICE "
-                           "(v1), and CAP_BPF or CAP_SYS_ADMIN for the daemon",
-                 .run = [&] { return TryDevices(cgroup); },
-                 .clean_up = remover}));
+  run({.name = "pod cgroup",
+       .meaning = "no pod starts",
+       .remedy = "mount /sys/fs/cgroup read-write for the daemon, with Delegate=yes in "
+                 "its unit; no process may sit in a group above cgroup_root",
+       .run = [&] { return TryGroup(cgroup); },
+       .clean_up = remover});
+  run({.name = "device limits",
+       .meaning = "no container starts: it would have every device of this host",
+       .remedy = "a kernel with CONFIG_CGROUP_BPF (cgroup v2) or CONFIG_CGROUP_DEVICE "
+                 "(v1), and CAP_BPF or CAP_SYS_ADMIN for the daemon",
+       .run = [&] { return TryDevices(cgroup); },
+       .clean_up = remover});
   const auto tree = CgroupTree::Open();
   if (!tree || (*tree)->kind() != CgroupTree::Kind::kUnified) return;
-  sink(RunProbe({.name = "clone into cgroup",
-                 .meaning = "no container starts",
-                 .remedy = "Linux 5.15 or newer; let the seccomp filter around the daemon allow "
-                           "clone3 with CLONE_INTO_CGROUP",
-                 .run = [&] { return TryCloneIntoGroup(cgroup); },
-                 .clean_up = remover}));
+  run({.name = "clone into cgroup",
+       .meaning = "no container starts",
+       .remedy = "Linux 5.15 or newer; let the seccomp filter around the daemon allow "
+                 "clone3 with CLONE_INTO_CGROUP",
+       .run = [&] { return TryCloneIntoGroup(cgroup); },
+       .clean_up = remover});
 }
 
 }  // namespace catamaran

@@ -125,31 +125,31 @@ Result<Finding> TryCriu() {
 
 }  // namespace
 
-void ProbeConfinement(const FindingSink& sink) {
-  sink(RunProbe({.name = "seccomp",
-                 .meaning = "no container with seccompProfile RuntimeDefault or Localhost starts",
-                 .remedy = "a kernel with CONFIG_SECCOMP_FILTER",
-                 .run = TrySeccomp}));
-  sink(RunProbe({.name = "seccomp actions",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "containers whose Localhost profile names one do not start",
-                 .remedy = "Linux 5.15 or newer",
-                 .run = TryActions}));
-  sink(RunProbe({.name = "apparmor",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "pods that ask for an AppArmor profile fail",
-                 .remedy = "mount -t securityfs none /sys/kernel/security",
-                 .run = TryAppArmor}));
-  sink(RunProbe({.name = "selinux",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "pods that ask for SELinux options fail",
-                 .remedy = "a policy that lets the daemon set exec labels (container-selinux)",
-                 .run = TrySelinux}));
-  sink(RunProbe({.name = "criu",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "containers in namespaces cannot be checkpointed; all else works",
-                 .remedy = "install criu",
-                 .run = TryCriu}));
+void ProbeConfinement(const ProbeRunner& run) {
+  run({.name = "seccomp",
+       .meaning = "no container with seccompProfile RuntimeDefault or Localhost starts",
+       .remedy = "a kernel with CONFIG_SECCOMP_FILTER",
+       .run = TrySeccomp});
+  run({.name = "seccomp actions",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "containers whose Localhost profile names one do not start",
+       .remedy = "Linux 5.15 or newer",
+       .run = TryActions});
+  run({.name = "apparmor",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "pods that ask for an AppArmor profile fail",
+       .remedy = "mount -t securityfs none /sys/kernel/security",
+       .run = TryAppArmor});
+  run({.name = "selinux",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "pods that ask for SELinux options fail",
+       .remedy = "a policy that lets the daemon set exec labels (container-selinux)",
+       .run = TrySelinux});
+  run({.name = "criu",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "containers in namespaces cannot be checkpointed; all else works",
+       .remedy = "install criu",
+       .run = TryCriu});
 }
 
 }  // namespace catamaran

@@ -134,28 +134,28 @@ Result<Finding> TryIdMapping() {
 
 }  // namespace
 
-void ProbeMounts(const FindingSink& sink) {
-  sink(RunProbe({.name = "mount api",
-                 .meaning = "no container starts",
-                 .remedy = "Linux 5.15 or newer; let the seccomp filter around the daemon allow "
-                           "fsopen, fsmount, mount_setattr, open_tree and move_mount",
-                 .run = TryMountApi}));
-  sink(RunProbe({.name = "safe paths",
-                 .meaning = "no container starts: an image could reach this host's files",
-                 .remedy = "Linux 5.6 or newer; let the seccomp filter around the daemon allow "
-                           "openat2",
-                 .run = TrySafePaths}));
-  sink(RunProbe({.name = "user namespaces",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "no pod with hostUsers: false",
-                 .remedy = "sysctl -w user.max_user_namespaces=65536; no mounts below /proc where "
-                           "the daemon runs",
-                 .run = TryUserNamespace}));
-  sink(RunProbe({.name = "id-mapped mounts",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "no pod with hostUsers: false",
-                 .remedy = "Linux 6.3 or newer, and user namespaces",
-                 .run = TryIdMapping}));
+void ProbeMounts(const ProbeRunner& run) {
+  run({.name = "mount api",
+       .meaning = "no container starts",
+       .remedy = "Linux 5.15 or newer; let the seccomp filter around the daemon allow "
+                 "fsopen, fsmount, mount_setattr, open_tree and move_mount",
+       .run = TryMountApi});
+  run({.name = "safe paths",
+       .meaning = "no container starts: an image could reach this host's files",
+       .remedy = "Linux 5.6 or newer; let the seccomp filter around the daemon allow "
+                 "openat2",
+       .run = TrySafePaths});
+  run({.name = "user namespaces",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "no pod with hostUsers: false",
+       .remedy = "sysctl -w user.max_user_namespaces=65536; no mounts below /proc where "
+                 "the daemon runs",
+       .run = TryUserNamespace});
+  run({.name = "id-mapped mounts",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "no pod with hostUsers: false",
+       .remedy = "Linux 6.3 or newer, and user namespaces",
+       .run = TryIdMapping});
 }
 
 }  // namespace catamaran

@@ -29,8 +29,11 @@ Finding Works(std::string seen);
 
 inline constexpr auto kProbePatience = std::chrono::seconds(5);
 
+// Runs a probe in whichever way the program can, shows the finding and returns it.
+using ProbeRunner = std::function<Finding(const Probe&)>;
+
 // Legal only while this process has one thread. A child that does not end in time is killed with
 // everything it started; one that cannot be killed (uninterruptible sleep) is left alone.
-Finding RunProbe(const Probe& probe, std::chrono::milliseconds patience = kProbePatience);
+Finding RunProbe(const Probe& probe, std::chrono::milliseconds patience);
 
 }  // namespace catamaran

@@ -9,6 +9,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kLong(30'000);
+
 Probe Named(std::function<Result<Finding>()> run) {
   return {.name = "thing",
           .failure = FindingStatus::kDegraded,
@@ -39,21 +41,24 @@ TEST(Finding, RefusesLinesThatAreNone) {
 }
 
 TEST(Probe, SaysWhatItsChildFound) {
-  const Finding found = RunProbe(Named([] { return Works("fine"); }));
+  const Finding found = RunProbe(Named([] { return Works("fine"); }), kLong);
   EXPECT_EQ(found, (Finding{"thing", FindingStatus::kOk, "fine", "", ""}));
 }
 
 TEST(Probe, TurnsAnErrorIntoItsFailure) {
-  EXPECT_EQ(RunProbe(Named(
-                []() -> Result<Finding> { return Fail(ErrorCode::kInternal, "it is broken"); })),
+  EXPECT_EQ(RunProbe(Named([]() -> Result<Finding> {
+                       return Fail(ErrorCode::kInternal, "it is broken");
+                     }),
+                     kLong),
             kFailed);
 }
 
 TEST(Probe, SurvivesAChildThatCrashes) {
   const Finding found = RunProbe(Named([]() -> Result<Finding> {
-    raise(SIGKILL);
-    return Works("");
-  }));
+                                   raise(SIGKILL);
+                                   return Works("");
+                                 }),
+                                 kLong);
   EXPECT_EQ(found.status, FindingStatus::kDegraded);
   EXPECT_EQ(found.seen, "the probe died (exit code 137)");
   EXPECT_EQ(found.remedy, "more");

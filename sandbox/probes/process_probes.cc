@@ -116,25 +116,25 @@ Result<Finding> TryNamespaces() {
 
 }  // namespace
 
-void ProbeProcesses(const FindingSink& sink) {
-  sink(RunProbe({.name = "capabilities",
-                 .meaning = "no pod starts",
-                 .remedy = "run the daemon as root",
-                 .run = TryCapabilities}));
-  sink(RunProbe({.name = "oom score",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "Guaranteed pods are killed as readily as others when memory is short",
-                 .remedy = "give the daemon CAP_SYS_RESOURCE",
-                 .run = TryOomScore}));
-  sink(RunProbe({.name = "processes",
-                 .meaning = "no pod starts",
-                 .remedy = "Linux 5.15 or newer; let the seccomp filter around the daemon allow "
-                           "clone3, pidfd_open, pidfd_send_signal and close_range",
-                 .run = TryProcesses}));
-  sink(RunProbe({.name = "namespaces",
-                 .meaning = "no pod starts",
-                 .remedy = "run the daemon as root",
-                 .run = TryNamespaces}));
+void ProbeProcesses(const ProbeRunner& run) {
+  run({.name = "capabilities",
+       .meaning = "no pod starts",
+       .remedy = "run the daemon as root",
+       .run = TryCapabilities});
+  run({.name = "oom score",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "Guaranteed pods are killed as readily as others when memory is short",
+       .remedy = "give the daemon CAP_SYS_RESOURCE",
+       .run = TryOomScore});
+  run({.name = "processes",
+       .meaning = "no pod starts",
+       .remedy = "Linux 5.15 or newer; let the seccomp filter around the daemon allow "
+                 "clone3, pidfd_open, pidfd_send_signal and close_range",
+       .run = TryProcesses});
+  run({.name = "namespaces",
+       .meaning = "no pod starts",
+       .remedy = "run the daemon as root",
+       .run = TryNamespaces});
 }
 
 }  // namespace catamaran

@@ -94,17 +94,16 @@ Result<Finding> TryRoot(const std::string& scratch) {
 
 }  // namespace
 
-void ProbeRootfs(const std::string& scratch, const FindingSink& sink) {
-  sink(RunProbe({.name = "erofs",
-                 .meaning = "no container starts: images are kept as EROFS",
-                 .remedy = "modprobe erofs loop (a kernel with CONFIG_EROFS_FS)",
-                 .run = [&] { return TryLayer(scratch); }}));
-  sink(
-      RunProbe({.name = "overlay",
-                .meaning = "no container starts",
-                .remedy = "modprobe overlay; root on a file system that overlayfs writes to: ext4, "
-                          "xfs or btrfs",
-                .run = [&] { return TryRoot(scratch); }}));
+void ProbeRootfs(const std::string& scratch, const ProbeRunner& run) {
+  run({.name = "erofs",
+       .meaning = "no container starts: images are kept as EROFS",
+       .remedy = "modprobe erofs loop (a kernel with CONFIG_EROFS_FS)",
+       .run = [&] { return TryLayer(scratch); }});
+  run({.name = "overlay",
+       .meaning = "no container starts",
+       .remedy = "modprobe overlay; root on a file system that overlayfs writes to: ext4, "
+                 "xfs or btrfs",
+       .run = [&] { return TryRoot(scratch); }});
 }
 
 }  // namespace catamaran

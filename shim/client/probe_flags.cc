@@ -37,6 +37,7 @@ std::vector<std::string> ProbeFlags::ToArguments() const {
   };
   for (const auto& [name, part] : kParts)
     if (part == of) add("--of", std::string(name));
+  add("--patience", std::to_string(patience_seconds));
   add("--cgroup", cgroup);
   add("--scratch", scratch);
   if (of != Of::kVm) return arguments;
@@ -63,11 +64,10 @@ Result<ProbeFlags> ProbeFlags::Parse(const std::vector<std::string>& arguments) 
       {"--initramfs", machine.mutable_initramfs()},
       {"--writable-disk", machine.mutable_writable_disk()},
       {"--qemu", machine.mutable_qemu()}};
-  const std::map<std::string, uint64_t*> numbers = {{"--default-memory", &default_memory},
-                                                    {"--overhead-memory", &overhead_memory},
-                                                    {"--cpus", &cpus},
-                                                    {"--allow-emulation", &allow_emulation},
-                                                    {"--template", &use_template}};
+  const std::map<std::string, uint64_t*> numbers = {
+      {"--patience", &flags.patience_seconds}, {"--default-memory", &default_memory},
+      {"--overhead-memory", &overhead_memory}, {"--cpus", &cpus},
+      {"--allow-emulation", &allow_emulation}, {"--template", &use_template}};
   bool has_part = false;
   for (size_t i = 0; i < arguments.size(); i += 2) {
     const std::string& flag = arguments[i];

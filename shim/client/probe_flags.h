@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,10 @@ struct ProbeFlags {
     kVm,          // the vm hull beside that, for one machine
   };
   Of of = Of::kHost;
-  std::string cgroup;         // kHost: path of a group to make and remove
-  std::string scratch;        // kNamespaces: a folder as sandbox/probes/engine_probes.h says
-  spec::MachineSpec machine;  // kVm
+  uint64_t patience_seconds = 5;  // for one probe
+  std::string cgroup;             // kHost: path of a group to make and remove
+  std::string scratch;            // kNamespaces: a folder as sandbox/probes/engine_probes.h says
+  spec::MachineSpec machine;      // kVm
 
   std::vector<std::string> ToArguments() const;
   // kInvalidArgument names the flag.

@@ -8,6 +8,7 @@ namespace {
 TEST(ProbeFlags, ReadWhatTheyWrote) {
   ProbeFlags flags;
   flags.of = ProbeFlags::Of::kVm;
+  flags.patience_seconds = 7;
   flags.machine.set_kernel("/k with spaces");
   flags.machine.set_initramfs("/i");
   flags.machine.set_writable_disk("/w");
@@ -20,6 +21,7 @@ TEST(ProbeFlags, ReadWhatTheyWrote) {
   const auto read = ProbeFlags::Parse(flags.ToArguments());
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->of, ProbeFlags::Of::kVm);
+  EXPECT_EQ(read->patience_seconds, 7u);
   EXPECT_EQ(read->machine.SerializeAsString(), flags.machine.SerializeAsString());
 }
 

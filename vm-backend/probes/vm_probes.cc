@@ -4,15 +4,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <sstream>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/netlink.h"
 #include "sandbox/probes/probe.h"
 #include "vm-backend/host/qemu_launch.h"
 #include "vm-backend/probes/guest_files.h"
 #include "vm-backend/probes/qemu_probe.h"
-#include "vm-backend/volumes/volume_server_process.h"
+#include "vm-backend/volumes/volume_server.h"
 
 namespace catamaran {
 namespace {
@@ -51,23 +53,31 @@ Result<Finding> TryTap() {
   return Works("a tap in a pod's network namespace, joined to its card by tc");
 }
 
-// It ends by itself once its guest is gone.
+// A server that is given a volume, and answers that it has it.
 Result<Finding> TryVolumeServer() {
-  int guest[2], control[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, guest) != 0 ||
-      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0)
+  int guest[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, guest) != 0)
     return FailWithErrno("socketpair");
-  UniqueFd guest_end(guest[1]), control_end(control[1]);
-  guest_end.Reset();
-  control_end.Reset();
-  switch (RunVolumeServer(UniqueFd(guest[0]), UniqueFd(control[0]))) {
-    case 0:
-      return Works("starts in namespaces of its own with an empty root");
-    case 2:
-      return Fail(ErrorCode::kFailedPrecondition, "cannot confine itself (namespaces, pivot_root)");
-    default:
-      return Fail(ErrorCode::kFailedPrecondition, "libfuse gives it no session");
-  }
+  const UniqueFd guest_end(guest[1]);
+  ASSIGN_OR_RETURN(const auto loop, EventLoop::Create());
+  ASSIGN_OR_RETURN(const auto server, VolumeServer::Start(*loop, UniqueFd(guest[0]), {}));
+  Result<std::string> added = Fail(ErrorCode::kInternal, "no answer");
+  server->AddVolume({.path = HostPath("/dev/null"), .readonly = true},
+                    [&](Result<std::string> name) {
+                      added = std::move(name);
+                      loop->Stop();
+                    });
+  RETURN_IF_ERROR(loop->Run());
+  if (!added) return tl::unexpected(std::move(added).error());
+  const auto users = [](const std::string& process) {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/" + process + "/ns/user", error).string();
+  };
+  if (users(std::to_string(server->pid())) != users("self"))
+    return Works("takes a volume, in namespaces of its own");
+  return Finding{"", FindingStatus::kDegraded, "takes a volume, but shares this host's users",
+                 "one wall less between a guest that breaks out of its server and this host",
+                 "sysctl -w user.max_user_namespaces=65536"};
 }
 
 Result<Finding> TryMemory(const spec::MachineSpec& machine) {
@@ -86,7 +96,7 @@ Result<Finding> TryMemory(const spec::MachineSpec& machine) {
   return Fail(ErrorCode::kNotFound, "no MemAvailable in /proc/meminfo");
 }
 
-void ProbeGuestFiles(const spec::MachineSpec& machine, const FindingSink& sink) {
+void ProbeGuestFiles(const spec::MachineSpec& machine, const ProbeRunner& run) {
   struct File {
     const char* name;
     const char* key;
@@ -98,67 +108,65 @@ void ProbeGuestFiles(const spec::MachineSpec& machine, const FindingSink& sink) 
       {"guest initramfs", "initramfs", LookAtInitramfs, machine.initramfs()},
       {"guest disk", "writable_disk", LookAtWritableDisk, machine.writable_disk()}};
   for (const File& file : files) {
-    sink(RunProbe({.name = file.name,
-                   .meaning = kNoMachine,
-                   .remedy = fmt::format("name one in the handler's machine.{}; ./dev build makes "
-                                         "one in build/guest",
-                                         file.key),
-                   .run = [&]() -> Result<Finding> {
-                     ASSIGN_OR_RETURN(const std::string seen, file.look(file.path));
-                     return Works(seen);
-                   }}));
+    run({.name = file.name,
+         .meaning = kNoMachine,
+         .remedy = fmt::format("name one in the handler's machine.{}; ./dev build makes "
+                               "one in build/guest",
+                               file.key),
+         .run = [&]() -> Result<Finding> {
+           ASSIGN_OR_RETURN(const std::string seen, file.look(file.path));
+           return Works(seen);
+         }});
   }
 }
 
-void ProbeQemu(const spec::MachineSpec& machine, Accelerator accelerator, const FindingSink& sink) {
-  sink(RunProbe({.name = "qemu",
-                 .meaning = kNoMachine,
-                 .remedy = "apt-get install qemu-system-x86; handlers' machine.qemu names it",
-                 .run = [&]() -> Result<Finding> {
-                   ASSIGN_OR_RETURN(const std::string qemu,
-                                    TryQemu(machine, accelerator, QemuMachine::Memory::kPrivate));
-                   return Works(fmt::format("{} starts a q35 with every device by {}", qemu,
-                                            AcceleratorName(accelerator)));
-                 }}));
+void ProbeQemu(const spec::MachineSpec& machine, Accelerator accelerator, const ProbeRunner& run) {
+  run({.name = "qemu",
+       .meaning = kNoMachine,
+       .remedy = "apt-get install qemu-system-x86; handlers' machine.qemu names it",
+       .run = [&]() -> Result<Finding> {
+         ASSIGN_OR_RETURN(const std::string qemu,
+                          TryQemu(machine, accelerator, QemuMachine::Memory::kPrivate));
+         return Works(fmt::format("{} starts a q35 with every device by {}", qemu,
+                                  AcceleratorName(accelerator)));
+       }});
   if (!machine.use_template()) return;
-  sink(RunProbe(
-      {.name = "templates",
+  run({.name = "templates",
        .failure = FindingStatus::kDegraded,
        .meaning = "every machine boots, which takes seconds, and none shares memory",
        .remedy = "what the line above asks for; a kernel that seals memfds (CONFIG_MEMFD_CREATE)",
        .run = [&]() -> Result<Finding> {
          RETURN_IF_ERROR(TryQemu(machine, accelerator, QemuMachine::Memory::kTemplateClone));
          return Works("a machine starts on memory that nothing can change any more");
-       }}));
+       }});
 }
 
 }  // namespace
 
-void ProbeVm(const spec::MachineSpec& machine, const FindingSink& sink) {
-  const Finding accelerator = RunProbe(
+void ProbeVm(const spec::MachineSpec& machine, const ProbeRunner& run) {
+  const Finding accelerator = run(
       {.name = "accelerator",
        .failure = machine.allow_emulation() ? FindingStatus::kDegraded : FindingStatus::kMissing,
        .meaning = kNoMachine,
        .remedy = "run on hardware, or set allow_emulation: true in the configuration",
        .run = [&] { return TryAccelerator(machine.allow_emulation()); }});
-  sink(accelerator);
   ProbeQemu(machine,
-            accelerator.status == FindingStatus::kOk ? Accelerator::kKvm : Accelerator::kTcg, sink);
-  ProbeGuestFiles(machine, sink);
-  sink(RunProbe({.name = "guest memory",
-                 .failure = FindingStatus::kDegraded,
-                 .meaning = "a machine's memory may be refused or killed when it is touched",
-                 .remedy = "a smaller default_memory of the handler, or fewer pods on this host",
-                 .run = [&] { return TryMemory(machine); }}));
-  sink(RunProbe({.name = "tap",
-                 .meaning = "pods of this handler have no network",
-                 .remedy = "modprobe tun veth sch_ingress cls_u32 act_mirred",
-                 .run = TryTap}));
-  sink(RunProbe({.name = "volume server",
-                 .meaning = "pods of this handler with volumes fail",
-                 .remedy = "let the seccomp filter around the daemon allow unshare, mount and "
-                           "pivot_root",
-                 .run = TryVolumeServer}));
+            accelerator.status == FindingStatus::kOk ? Accelerator::kKvm : Accelerator::kTcg, run);
+  ProbeGuestFiles(machine, run);
+  run({.name = "guest memory",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "a machine's memory may be refused or killed when it is touched",
+       .remedy = "a smaller default_memory of the handler, or fewer pods on this host",
+       .run = [&] { return TryMemory(machine); }});
+  run({.name = "tap",
+       .meaning = "pods of this handler have no network",
+       .remedy = "modprobe tun veth sch_ingress cls_u32 act_mirred",
+       .run = TryTap});
+  run({.name = "volume server",
+       .meaning = "pods of this handler with volumes fail",
+       .remedy = "let the seccomp filter around the daemon allow unshare, mount and "
+                 "pivot_root",
+       .run = TryVolumeServer});
 }
 
 }  // namespace catamaran
