@@ -14,8 +14,6 @@ namespace {
 
 constexpr char kNoNetwork[] =
     "the node stays NotReady (NetworkPluginNotReady): only pods on the host's network run";
-// Plugins are killed before the probe is given up.
-constexpr auto kPluginPatience = kProbePatience * 4 / 5;
 
 std::vector<std::string> TypesOf(const CniNetworkList& network) {
   std::vector<std::string> types;
@@ -56,11 +54,11 @@ std::string ProblemOf(const PluginRunner& runner, const std::string& type,
   return "";
 }
 
-Result<Finding> TryPlugins(const Config& config) {
+Result<Finding> TryPlugins(const Config& config, std::chrono::milliseconds patience) {
   const auto network = LoadCniConfiguration(config.cni_conf_dir).network;
   if (network == nullptr) return Fail(ErrorCode::kNotFound, "no network");
   const PluginRunner runner(config.cni_bin_dirs);
-  const Deadline deadline = Deadline::After(kPluginPatience);
+  const Deadline deadline = Deadline::After(patience);
   const auto types = TypesOf(*network);
   for (const std::string& type : std::set(types.begin(), types.end()))
     if (const std::string problem = ProblemOf(runner, type, network->version, deadline);
@@ -75,7 +73,8 @@ Result<Finding> TryPlugins(const Config& config) {
 
 }  // namespace
 
-void ProbeCniNetwork(const Config& config, const ProbeRunner& run) {
+void ProbeCniNetwork(const Config& config, std::chrono::milliseconds patience,
+                     const ProbeRunner& run) {
   const Finding configuration =
       run({.name = "cni configuration",
            .meaning = kNoNetwork,
@@ -87,7 +86,7 @@ void ProbeCniNetwork(const Config& config, const ProbeRunner& run) {
        .meaning = kNoNetwork,
        .remedy = "apt-get install containernetworking-plugins, or what the network add-on says; "
                  "cni.bin_dirs in the configuration names where they are",
-       .run = [config] { return TryPlugins(config); }});
+       .run = [config, patience] { return TryPlugins(config, patience); }});
 }
 
 }  // namespace catamaran

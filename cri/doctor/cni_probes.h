@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+
 #include "cri/config/config.h"
 #include "sandbox/probes/probe.h"
 
@@ -7,6 +9,8 @@ namespace catamaran {
 
 // The network that the CNI configuration folder describes, and its plugins: each is found, speaks
 // the network's version (VERSION), and says that it is ready where it can (STATUS).
-void ProbeCniNetwork(const Config& config, const ProbeRunner& run);
+// Plugins are killed after `patience`.
+void ProbeCniNetwork(const Config& config, std::chrono::milliseconds patience,
+                     const ProbeRunner& run);
 
 }  // namespace catamaran

@@ -58,7 +58,7 @@ class Examination {
     ProbeFolders(config_, into_host);
     shim_ = OpenShimProgram(config_.shim, into_host);
     Append(AskShim(ProbeFlags::Of::kHost, {}), host.findings);
-    ProbeNetwork(config_, into_host);
+    ProbeNetwork(config_, options_.patience, into_host);
     report_.sections.push_back(std::move(host));
     ExamineHandlers();
     Section kubelet{"kubelet", {}, {}};

@@ -90,19 +90,36 @@ const Row kHostRows[] = {
     {"a hierarchy that cannot be written to",
      {.break_it = [] { MakeReadOnly(CgroupOf("cpu")); }},
      {{"pod cgroup", kMissing, "Read-only file system", "read-write"},
-      {"device limits", kMissing, "Read-only file system", "CONFIG_CGROUP"}}},
+      {"device limits", kMissing, "Read-only file system", "CONFIG_CGROUP"}},
+     {},
+     CgroupOf("cpu")},
     {"no pids controller",
      {.break_it = [] { Cover(CgroupOf("pids")); }},
      {{"cgroup controllers", kMissing, "no pids;", "cgroup_enable=pids"},
-      {"cgroups", kDegraded, "", "failCgroupV1"}}},
+      {"cgroups", kDegraded, "", "failCgroupV1"}},
+     {},
+     CgroupOf("pids")},
     {"no hugetlb controller",
      {.break_it = [] { Cover(CgroupOf("unified")); }},
      {{"cgroup controllers", kDegraded, "no hugetlb;", "cgroup_enable=hugetlb"},
-      {"cgroups", kDegraded, "", "failCgroupV1"}}},
-    {"no device controller",
+      {"cgroups", kDegraded, "", "failCgroupV1"}},
+     {},
+     CgroupOf("unified")},
+    {"devices that only cgroup v2 can keep away",
      {.break_it = [] { Cover(CgroupOf("devices")); }},
-     {{"cgroup controllers", kMissing, "no devices;", "cgroup_enable=devices"},
-      {"device limits", kMissing, "", "CONFIG_CGROUP_BPF"}}},
+     {{"cgroups", kDegraded, "", "failCgroupV1"}, {"device limits", kOk, "a BPF program", ""}},
+     {},
+     CgroupOf("devices")},
+    {"devices that nothing can keep away",
+     {.break_it =
+          [] {
+            Cover(CgroupOf("devices"));
+            Deny(SYS_bpf, EPERM);
+          }},
+     {{"cgroups", kDegraded, "", "failCgroupV1"},
+      {"device limits", kMissing, "Operation not permitted", "CONFIG_CGROUP_BPF"}},
+     {},
+     CgroupOf("devices")},
     {"no CAP_MKNOD",
      {.break_it = [] { DropCapability(27); }},
      {{"capabilities", kMissing, "CAP_MKNOD", "bounding set"}}},
@@ -157,8 +174,8 @@ const Row kFolderRows[] = {
       {"disk space", kMissing, "0.1 of 0.1 GiB free", "enlarge"},
       {"erofs", kDegraded, "only by a loop device", "Linux 6.12"}}},
     {"images on a nearly full disk",
-     {.break_it = [] { SmallDisk(RootFolder(), "800M", "620M"); }},
-     {{"disk space", kDegraded, "0.1 of 0.8 GiB free", "remove what is not needed"}}},
+     {.break_it = [] { SmallDisk(RootFolder(), "2G", "1700M"); }},
+     {{"disk space", kDegraded, "of 1.9 GiB free", "remove what is not needed"}}},
     {"no inodes",
      {.break_it =
           [] {
@@ -399,31 +416,53 @@ DoctorRun Vm(std::function<void()> break_it, std::string config = "") {
   return run;
 }
 
+constexpr char kBusybox[] = "/bin/busybox";
+constexpr char kOwnQemu[] = "MACHINE qemu: /run/q/bin/qemu\n";
+
+// QEMU is confined to the folder it comes from: its shell must be there too.
+void MakeQemu(const std::string& commands) {
+  Write("/run/q/bin/qemu", "#!/run/q/bin/busybox sh\n" + commands + "\n", 0755);
+  Command(std::string("cp ") + kBusybox + " /run/q/bin/busybox");
+}
+
 const Row kVmRows[] = {
     {"no KVM",
      Vm([] { CoverWithEmptyFile("/dev/kvm"); }),
-     {{"accelerator", kDegraded, "Inappropriate ioctl", "hardware"}}},
+     {{"accelerator", kDegraded, "Inappropriate ioctl", "hardware"}},
+     {},
+     "/dev/kvm"},
     {"no KVM and no emulation",
      Vm([] { CoverWithEmptyFile("/dev/kvm"); }, "allow_emulation: false\n"),
-     {{"accelerator", kMissing, "Inappropriate ioctl", "allow_emulation: true"}}},
+     {{"accelerator", kMissing, "Inappropriate ioctl", "allow_emulation: true"}},
+     {},
+     "/dev/kvm"},
     {"no QEMU",
      Vm(nullptr, "MACHINE qemu: /no/qemu\n"),
      {{"qemu", kMissing, "/no/qemu: No such file", "apt-get install qemu-system-x86"},
       {"templates", kDegraded, "/no/qemu", ""}}},
     {"a QEMU without our devices",
-     Vm([] { Write("/run/qemu", "#!/bin/sh\necho no virtio-scsi-pci >&2; exit 1\n", 0755); },
-        "MACHINE qemu: /run/qemu\n"),
+     Vm([] { MakeQemu("echo no virtio-scsi-pci >&2; exit 1"); }, kOwnQemu),
      {{"qemu", kMissing, "no virtio-scsi-pci", "machine.qemu"},
-      {"templates", kDegraded, "no virtio-scsi-pci", ""}}},
+      {"templates", kDegraded, "no virtio-scsi-pci", ""}},
+     {},
+     kBusybox},
     {"a QEMU that hangs",
      [] {
-       DoctorRun run = Vm([] { Write("/run/qemu", "#!/bin/sh\nexec sleep 1000\n", 0755); },
-                          "MACHINE qemu: /run/qemu\n");
+       DoctorRun run = Vm([] { MakeQemu("exec /run/q/bin/busybox sleep 1000"); }, kOwnQemu);
        run.patience_seconds = 3;
        return run;
      }(),
      {{"qemu", kMissing, "no answer within 3 s", "machine.qemu"},
-      {"templates", kDegraded, "no answer within 3 s", ""}}},
+      {"templates", kDegraded, "no answer within 3 s", ""}},
+     {},
+     kBusybox},
+    {"a volume server without users of its own",
+     [] {
+       DoctorRun run = Vm([] { Sysctl("user/max_user_namespaces", "0"); });
+       run.users = DoctorRun::Users::kOwn;
+       return run;
+     }(),
+     {{"volume server", kDegraded, "shares this host's users", "user.max_user_namespaces"}}},
     {"memory that cannot be sealed",
      Vm([] { Deny(SYS_fcntl, EPERM, 1, F_ADD_SEALS); }),
      {{"shim program", kMissing, "seal the shim's program", "shim"}},
@@ -447,10 +486,12 @@ const Row kVmRows[] = {
      {{"guest memory", kDegraded, "64 MiB available", "default_memory"}}},
     {"no taps",
      Vm([] { CoverWithEmptyFile("/dev/net/tun"); }),
-     {{"tap", kMissing, "tun", "modprobe tun"}}},
+     {{"tap", kMissing, "make tap", "modprobe tun"}}},
     {"a root that cannot be changed",
      Vm([] { Deny(SYS_pivot_root, EPERM); }),
-     {{"volume server", kMissing, "cannot confine itself", "pivot_root"}}},
+     {{"volume server", kMissing, "has ended", "pivot_root"},
+      {"qemu", kMissing, "pivot_root", "apt-get install"},
+      {"templates", kDegraded, "pivot_root", ""}}},
 };
 INSTANTIATE_TEST_SUITE_P(Vm, Broken, ::testing::ValuesIn(kVmRows), NameOfRow);
 

@@ -17,8 +17,6 @@
 namespace catamaran {
 namespace {
 
-// Killed before the probe is given up.
-constexpr auto kNftPatience = kProbePatience * 4 / 5;
 constexpr char kTag[] = "d0c70";
 constexpr char kHostLink[] = "catd0c7000001";
 constexpr uint32_t kSlot = AddressRange::kFirstSlot;
@@ -52,7 +50,8 @@ Result<UniqueFd> MakeNamespace() {
 }
 
 // The rules of a daemon with one pod that has a host port.
-Result<Finding> TryRules(const std::vector<AddressRange>& ranges) {
+Result<Finding> TryRules(const std::vector<AddressRange>& ranges,
+                         std::chrono::milliseconds patience) {
   RETURN_IF_ERROR(EnterNewNamespace());
   network::NetworkRecord record;
   *record.mutable_interface() = PlanPodInterface(ranges, kSlot, MachineMtu());
@@ -60,7 +59,7 @@ Result<Finding> TryRules(const std::vector<AddressRange>& ranges) {
   port->set_protocol("tcp");
   port->set_host_port(8080);
   port->set_container_port(80);
-  RETURN_IF_ERROR(RunNft(NftRules(kTag, {record}), Deadline::After(kNftPatience)));
+  RETURN_IF_ERROR(RunNft(NftRules(kTag, {record}), Deadline::After(patience)));
   return Works("masquerading and a host port load, in a network namespace of their own");
 }
 
@@ -107,7 +106,8 @@ Result<Finding> TryRanges(const std::vector<AddressRange>& ranges) {
               fmt::join(names, ", "), fmt::join(others, ", "));
 }
 
-void ProbeBuiltinNetwork(const Config& config, const ProbeRunner& run) {
+void ProbeBuiltinNetwork(const Config& config, std::chrono::milliseconds patience,
+                         const ProbeRunner& run) {
   const auto ranges = RangesOf(config);
   const std::string remedy =
       "another range as builtin_network.cidr_v4 or cidr_v6 in the configuration";
@@ -121,7 +121,7 @@ void ProbeBuiltinNetwork(const Config& config, const ProbeRunner& run) {
   run({.name = "nftables",
        .meaning = "the daemon does not start with network: builtin",
        .remedy = "apt-get install nftables; modprobe nf_tables nft_masq nft_nat nft_fib_inet",
-       .run = [ranges = *ranges] { return TryRules(ranges); }});
+       .run = [ranges = *ranges, patience] { return TryRules(ranges, patience); }});
   run({.name = "pod link",
        .meaning = "pods without the host's network do not start",
        .remedy = "modprobe veth; mount /proc/sys read-write for the daemon",
@@ -135,11 +135,14 @@ void ProbeBuiltinNetwork(const Config& config, const ProbeRunner& run) {
 
 }  // namespace
 
-void ProbeNetwork(const Config& config, const ProbeRunner& run) {
+void ProbeNetwork(const Config& config, std::chrono::milliseconds patience,
+                  const ProbeRunner& run) {
+  // What hangs is killed before the probe is given up.
+  const auto of_programs = patience * 4 / 5;
   if (config.network == Config::Network::kBuiltin) {
-    ProbeBuiltinNetwork(config, run);
+    ProbeBuiltinNetwork(config, of_programs, run);
   } else {
-    ProbeCniNetwork(config, run);
+    ProbeCniNetwork(config, of_programs, run);
   }
 }
 

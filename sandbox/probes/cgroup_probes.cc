@@ -45,7 +45,7 @@ struct Controller {
   bool needed;  // by every kubelet
   bool only_v1 = false;
 };
-// devices and freezer are part of cgroup v2 itself.
+// devices and freezer are part of cgroup v2 itself, also where it lies beside v1.
 constexpr Controller kControllers[] = {
     {"cpu", "cpu", true},   {"cpuset", "cpuset", true},         {"memory", "memory", true},
     {"pids", "pids", true}, {"devices", "devices", true, true}, {"freezer", "freezer", true, true},
@@ -55,9 +55,9 @@ Result<Finding> TryControllers() {
   ASSIGN_OR_RETURN(const auto tree, CgroupTree::Open());
   std::vector<std::string> there, absent, needed;
   for (const auto& controller : kControllers) {
-    if (controller.only_v1 && tree->kind() == CgroupTree::Kind::kUnified) continue;
     const auto* found = tree->WithController(controller.name);
     if (found == nullptr) found = tree->WithController(controller.name_v1);
+    if (found == nullptr && controller.only_v1 && tree->Unified() != nullptr) continue;
     if (found != nullptr) {
       there.push_back(fmt::format("{} v{}", controller.name, found->v2 ? 2 : 1));
     } else {
@@ -106,8 +106,8 @@ Result<Finding> TryDevices(const std::string& path) {
   RETURN_IF_ERROR(OpenFile("/dev/null", O_RDWR).map([](const UniqueFd&) {}));
   if (auto zero = OpenFile("/dev/zero", O_RDONLY); zero || zero.error().system_errno != EPERM)
     return Fail(ErrorCode::kInternal, "a device that is not allowed opens all the same");
-  return Works(tree->kind() == CgroupTree::Kind::kUnified ? "a BPF program keeps /dev/zero away"
-                                                          : "devices.deny keeps /dev/zero away");
+  return Works(tree->WithController("devices") != nullptr ? "devices.deny keeps /dev/zero away"
+                                                          : "a BPF program keeps /dev/zero away");
 }
 
 Result<Finding> TryCloneIntoGroup(const std::string& path) {

@@ -134,9 +134,9 @@ Result<PluginAnswer> PluginRunner::Run(const std::string& type, const PluginCall
     return answer;
   }
   answer.ok = true;
-  // Only ADD has a result; what others print is nobody's business.
-  if (call.command != "ADD" || end->output.find_first_not_of(" \t\r\n") == std::string::npos)
-    return answer;
+  // Only these have a result; what others print is nobody's business.
+  const bool has_result = call.command == "ADD" || call.command == "VERSION";
+  if (!has_result || end->output.find_first_not_of(" \t\r\n") == std::string::npos) return answer;
   auto result = ParseJsonObject(end->output, name + ": its answer");
   if (!result) {
     answer.ok = false;

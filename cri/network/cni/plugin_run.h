@@ -13,7 +13,7 @@ namespace catamaran {
 // The parameters of one plugin's run (CNI SPEC.md 1.1.0, section 2). What an operation has none of
 // (STATUS and GC have no container) stays empty.
 struct PluginCall {
-  std::string command;  // "ADD", "DEL", "CHECK", "GC", "STATUS"
+  std::string command;  // "ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION"
   std::string container_id, netns, interface, args;
   // Kept open by the plugin and by what it starts; -1: none.
   int inherited_fd = -1;
