@@ -1,6 +1,5 @@
 #include "cri/pods/cri_view.h"
 #include "cri/pods/operations.h"
-#include "cri/pods/parallel.h"
 #include "cri/pods/stats_view.h"
 
 namespace catamaran {
@@ -25,20 +24,20 @@ bool HasMatch(const v1::ContainerStatsFilter& filter, Pod& pod) {
 
 Result<v1::ListContainerStatsResponse> ListContainerStats(
     const v1::ListContainerStatsRequest& request, const CallContext& call, Pods& pods) {
-  CallContext bounded = call;
-  bounded.deadline = call.deadline.Earlier(Deadline::After(kStatsLimit));
-  std::mutex mutex;
+  std::vector<std::shared_ptr<Pod>> matching;
+  for (const auto& pod : pods.table().Pods()) {
+    if (HasMatch(request.filter(), *pod)) matching.push_back(pod);
+  }
+  RefreshStats(matching, call);
   v1::ListContainerStatsResponse response;
-  ForEachInParallel(pods.table().Pods(), [&](const std::shared_ptr<Pod>& pod) {
-    if (!HasMatch(request.filter(), *pod)) return;
-    auto stats = ReadStats(pods, pod, bounded);
-    if (!stats) return;
-    std::scoped_lock locks(pod->mutex, mutex);
+  for (const auto& pod : matching) {
+    std::lock_guard lock(pod->mutex);
+    if (!pod->usage.last) continue;
     for (const auto& [id, container] : pod->containers) {
       if (Matches(request.filter(), *container))
-        *response.add_stats() = ContainerStatsOf(pods, *container, *stats);
+        *response.add_stats() = ContainerStatsOf(pods, *container, *pod->usage.last);
     }
-  });
+  }
   return response;
 }
 

@@ -1,6 +1,5 @@
 #include "cri/pods/cri_view.h"
 #include "cri/pods/operations.h"
-#include "cri/pods/parallel.h"
 #include "cri/pods/stats_view.h"
 
 namespace catamaran {
@@ -16,17 +15,16 @@ bool Matches(const v1::PodSandboxStatsFilter& filter, Pod& pod) {
 
 Result<v1::ListPodSandboxStatsResponse> ListPodSandboxStats(
     const v1::ListPodSandboxStatsRequest& request, const CallContext& call, Pods& pods) {
-  CallContext bounded = call;
-  bounded.deadline = call.deadline.Earlier(Deadline::After(kStatsLimit));
-  std::mutex mutex;
+  std::vector<std::shared_ptr<Pod>> matching;
+  for (const auto& pod : pods.table().Pods()) {
+    if (Matches(request.filter(), *pod)) matching.push_back(pod);
+  }
+  RefreshStats(matching, call);
   v1::ListPodSandboxStatsResponse response;
-  ForEachInParallel(pods.table().Pods(), [&](const std::shared_ptr<Pod>& pod) {
-    if (!Matches(request.filter(), *pod)) return;
-    auto stats = ReadStats(pods, pod, bounded);
-    if (!stats) return;
-    std::scoped_lock locks(pod->mutex, mutex);
-    *response.add_stats() = SandboxStatsOf(pods, *pod, *stats);
-  });
+  for (const auto& pod : matching) {
+    std::lock_guard lock(pod->mutex);
+    if (pod->usage.last) *response.add_stats() = SandboxStatsOf(pods, *pod, *pod->usage.last);
+  }
   return response;
 }
 

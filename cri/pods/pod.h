@@ -1,11 +1,13 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cri/pods/pod_state.h"
 #include "cri/pods/record.pb.h"
@@ -29,6 +31,21 @@ struct CpuSample {
   uint64_t cpu_ns = 0;
   int64_t at_ns = 0;  // 0: none yet
   std::optional<uint64_t> nano_cores;
+};
+
+// Somebody who waits for the answers of several shims.
+struct StatsRound {
+  std::mutex mutex;
+  std::condition_variable complete;
+  size_t missing = 0;
+};
+
+// What a pod uses, as its shim said last.
+struct PodUsage {
+  std::optional<spec::SandboxStats> last;
+  // When the shim was asked, while it has not answered; who waits for that answer.
+  std::optional<std::chrono::steady_clock::time_point> asked_at;
+  std::vector<std::shared_ptr<StatsRound>> rounds;
 };
 
 // One container of a pod. Everything but the ids is guarded by the pod's mutex.
@@ -65,6 +82,7 @@ struct Pod {
   std::map<std::string, std::shared_ptr<Container>> containers;
   std::map<std::string, std::shared_ptr<ExecWait>> execs;
   CpuSample cpu_sample;
+  PodUsage usage;
   int users = 0;              // calls at work in it (PodUse): its folders stay
   bool tearing_down = false;  // somebody has the Turn to stop or remove it
   bool connecting = false;    // somebody has the Turn to reconnect its shim

@@ -183,6 +183,20 @@ TEST_F(Recovery, AFrozenShimLeavesItsContainersUnknownUntilItAnswers) {
   EXPECT_EQ(StatusOf(*container).state(), v1::CONTAINER_RUNNING);
 }
 
+TEST_F(Recovery, AListShowsAFrozenPodAsItWasBefore) {
+  const auto web = Run("web");
+  ASSERT_OK(web);
+  ASSERT_OK(Run("other"));
+  v1::ListPodSandboxStatsRequest request;
+  ASSERT_EQ(ListPodSandboxStats(request, Call(), *pods_)->stats_size(), 2);
+  world_->Find(*web)->frozen = true;
+  CallContext call = Call();
+  call.deadline = Deadline::After(std::chrono::milliseconds(200));
+  const auto listed = ListPodSandboxStats(request, call, *pods_);
+  ASSERT_OK(listed);
+  EXPECT_EQ(listed->stats_size(), 2);
+}
+
 TEST_F(Recovery, ARecordOfAnotherBootIsListedButNothingOfItIsBelieved) {
   const auto pod = Run("web");
   ASSERT_OK(pod);

@@ -1,6 +1,7 @@
 #include "cri/pods/stats_view.h"
 
 #include "cri/pods/shim_link.h"
+#include "cri/pods/wait.h"
 
 namespace catamaran {
 namespace {
@@ -63,7 +64,62 @@ void FillNetwork(const spec::SandboxStats& stats, v1::NetworkUsage* network) {
   }
 }
 
+// The caller holds the pod's mutex.
+void Keep(Pod& pod, spec::SandboxStats stats) {
+  Sample(stats.pod(), &pod.cpu_sample);
+  for (const spec::ContainerStats& container : stats.containers()) {
+    auto found = pod.containers.find(container.container_id());
+    if (found != pod.containers.end()) Sample(container.group(), &found->second->cpu_sample);
+  }
+  pod.usage.last = std::move(stats);
+}
+
+void OnAnswer(Pod& pod, Result<spec::SandboxStats> stats) {
+  std::vector<std::shared_ptr<StatsRound>> rounds;
+  {
+    std::lock_guard lock(pod.mutex);
+    if (stats) Keep(pod, std::move(*stats));
+    pod.usage.asked_at.reset();
+    rounds.swap(pod.usage.rounds);
+  }
+  for (const auto& round : rounds) {
+    std::lock_guard lock(round->mutex);
+    if (--round->missing == 0) round->complete.notify_all();
+  }
+}
+
+// Waits with those who have asked already, or asks.
+void Join(const std::shared_ptr<Pod>& pod, const std::shared_ptr<StatsRound>& round) {
+  const auto now = std::chrono::steady_clock::now();
+  std::shared_ptr<ShimClient> shim;
+  {
+    std::lock_guard lock(pod->mutex);
+    PodUsage& usage = pod->usage;
+    if (pod->state() != SandboxState::kReady || !pod->shim) return;
+    if (usage.asked_at && now - *usage.asked_at > kStatsLimit) return;
+    {
+      std::lock_guard round_lock(round->mutex);
+      ++round->missing;
+    }
+    usage.rounds.push_back(round);
+    if (usage.asked_at) return;
+    usage.asked_at = now;
+    shim = pod->shim;
+  }
+  shim->AskStats([weak = std::weak_ptr(pod)](Result<spec::SandboxStats> stats) {
+    if (auto pod = weak.lock()) OnAnswer(*pod, std::move(stats));
+  });
+}
+
 }  // namespace
+
+void RefreshStats(const std::vector<std::shared_ptr<Pod>>& pods, const CallContext& call) {
+  const auto round = std::make_shared<StatsRound>();
+  for (const auto& pod : pods) Join(pod, round);
+  std::unique_lock lock(round->mutex);
+  (void)WaitFor(lock, round->complete, call.deadline.Earlier(Deadline::After(kStatsLimit)), call,
+                [&] { return round->missing == 0; });
+}
 
 Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod,
                                      const CallContext& call) {
@@ -74,11 +130,7 @@ Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod
   ASSIGN_OR_RETURN(const PodInUse in_use, UsePod(pods, pod, call));
   ASSIGN_OR_RETURN(auto stats, in_use.shim->Stats(call.deadline));
   std::lock_guard lock(pod->mutex);
-  Sample(stats.pod(), &pod->cpu_sample);
-  for (const spec::ContainerStats& container : stats.containers()) {
-    auto found = pod->containers.find(container.container_id());
-    if (found != pod->containers.end()) Sample(container.group(), &found->second->cpu_sample);
-  }
+  Keep(*pod, stats);
   return stats;
 }
 

@@ -9,6 +9,11 @@ namespace catamaran {
 Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod,
                                      const CallContext& call);
 
+// Asks the shims of all these pods at once; afterwards each pod's usage.last is what its shim said
+// last. Returns when all have answered or the time is over. A shim that still owes an answer after
+// kStatsLimit is not waited for again before it has given it.
+void RefreshStats(const std::vector<std::shared_ptr<Pod>>& pods, const CallContext& call);
+
 // As the CRI shows them. Callers hold the pod's mutex. `stats` may lack the container (it does not
 // run): only its attributes are given then.
 ::runtime::v1::ContainerStats ContainerStatsOf(const Pods& pods, Container& container,
@@ -16,7 +21,7 @@ Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod
 ::runtime::v1::PodSandboxStats SandboxStatsOf(const Pods& pods, Pod& pod,
                                               const spec::SandboxStats& stats);
 
-// How long a list waits for one pod: one that does not answer is left out.
-inline constexpr std::chrono::seconds kStatsLimit{3};
+// How long a list waits for a shim, once: one that does not answer is shown as it was before.
+inline constexpr std::chrono::seconds kStatsLimit{10};
 
 }  // namespace catamaran

@@ -25,8 +25,10 @@ Status StatsReader::ReadInterfaces(spec::SandboxStats& stats) {
 }
 
 Status StatsReader::ReadCounters(const std::vector<Source>& sources, spec::SandboxStats& stats) {
-  ASSIGN_OR_RETURN(auto pod, cgroups_->OpenGroup(pod_cgroup_));
-  ASSIGN_OR_RETURN(*stats.mutable_pod(), pod.Stats());
+  if (!pod_) {
+    ASSIGN_OR_RETURN(pod_, cgroups_->OpenGroup(pod_cgroup_));
+  }
+  ASSIGN_OR_RETURN(*stats.mutable_pod(), pod_->Stats());
   for (const auto& source : sources) {
     auto* container = stats.add_containers();
     container->set_container_id(source.container_id);
@@ -43,12 +45,13 @@ void StatsReader::Read(const std::vector<Source>& sources, Completion<pod::Stats
     return usage_.contains(source.container_id);
   });
   const auto now = std::chrono::steady_clock::now();
-  if (known && now - measured_at_ < kMeasureInterval) {
+  const bool due = now - measured_at_ >= kMeasureInterval;
+  if (known) {
     Answer(std::move(stats), std::move(done));
-    return;
+  } else {
+    waiting_.push_back({std::move(stats), std::move(done)});
   }
-  waiting_.push_back({std::move(stats), std::move(done)});
-  if (measuring_) return;
+  if (measuring_ || (known && !due)) return;
   std::vector<std::pair<std::string, std::string>> folders;
   for (const auto& source : sources)
     folders.emplace_back(source.container_id, source.writable_layer);

@@ -16,7 +16,7 @@
 namespace catamaran {
 
 // Reads what a sandbox and its containers use. Counters are read at once; writable layers are
-// walked in a child, at most every ten seconds.
+// walked in a child, at most every ten seconds, and only the first answer waits for that.
 class StatsReader {
  public:
   struct Source {
@@ -53,6 +53,7 @@ class StatsReader {
   std::shared_ptr<const CgroupTree> cgroups_;
   std::string pod_cgroup_;
   int network_fd_;
+  std::optional<Cgroup> pod_;  // opened by the first reading
   std::optional<Netlink> netlink_;
   Usage usage_;
   std::chrono::steady_clock::time_point measured_at_{};

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -19,6 +20,20 @@ Result<std::string> ReadCgroupFile(int directory_fd, const std::string& name) {
   return text;
 }
 
+Result<std::string> ReadCgroupValue(int directory_fd, const std::string& name) {
+  ASSIGN_OR_RETURN(auto file, OpenFileAt(directory_fd, name, O_RDONLY));
+  std::string text;
+  char buffer[4096];
+  ssize_t count = sizeof buffer;
+  while (count == sizeof buffer) {
+    count = read(file.get(), buffer, sizeof buffer);
+    if (count < 0) return FailWithErrno("read {}", name);
+    text.append(buffer, count);
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
 namespace {
 std::optional<uint64_t> ParseNumber(std::string_view text) {
   uint64_t value = 0;
@@ -29,7 +44,7 @@ std::optional<uint64_t> ParseNumber(std::string_view text) {
 }  // namespace
 
 std::optional<uint64_t> ReadCgroupNumber(int directory_fd, const std::string& name) {
-  const auto text = ReadCgroupFile(directory_fd, name);
+  const auto text = ReadCgroupValue(directory_fd, name);
   if (!text) return std::nullopt;
   constexpr auto kNoLimit = std::numeric_limits<uint64_t>::max();
   if (*text == "max") return kNoLimit;

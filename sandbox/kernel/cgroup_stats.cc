@@ -26,7 +26,7 @@ uint64_t LimitOr0(int directory, const std::string& file) {
 }
 
 std::string TextOrEmpty(int directory, const std::string& file) {
-  return ReadCgroupFile(directory, file).value_or("");
+  return ReadCgroupValue(directory, file).value_or("");
 }
 
 uint64_t KeyOr0(const std::string& text, std::string_view key) {
@@ -120,7 +120,7 @@ Result<uint64_t> Cgroup::OomKills() const {
   if (directory < 0)
     return Fail(ErrorCode::kFailedPrecondition, "cgroup {} has no memory controller", path_);
   for (const char* file : {"memory.events", "memory.oom_control"}) {
-    const auto text = ReadCgroupFile(directory, file);
+    const auto text = ReadCgroupValue(directory, file);
     if (text) return FindCgroupKey(*text, "oom_kill").value_or(0);
     if (text.error().system_errno != ENOENT) return tl::unexpected(text.error());
   }

@@ -143,6 +143,17 @@ Result<spec::SandboxStats> ShimClientImpl::Stats(Deadline deadline) {
   return std::move(*response->mutable_stats());
 }
 
+void ShimClientImpl::AskStats(std::function<void(Result<spec::SandboxStats>)> answered) {
+  watcher_->loop().Post([connection = connection_, answered = std::move(answered)]() mutable {
+    BackendClient* client = connection->client();
+    if (client == nullptr) return answered(tl::unexpected(connection->reason()));
+    client->Stats([answered = std::move(answered)](Result<pod::StatsResponse> response) {
+      if (!response) return answered(tl::unexpected(std::move(response).error()));
+      answered(std::move(*response->mutable_stats()));
+    });
+  });
+}
+
 Result<pod::ListResponse> ShimClientImpl::List(Deadline deadline) {
   return Call<pod::ListResponse>(
       deadline, [](BackendClient& client, auto done) { client.List(std::move(done)); });

@@ -36,6 +36,7 @@ class ShimClientImpl final : public ShimClient {
   Status ResizeTerminal(const pod::ResizeTerminalRequest& request, Deadline deadline) override;
   Status UpdateResources(const pod::UpdateResourcesRequest& request, Deadline deadline) override;
   Result<spec::SandboxStats> Stats(Deadline deadline) override;
+  void AskStats(std::function<void(Result<spec::SandboxStats>)> answered) override;
   Result<pod::ListResponse> List(Deadline deadline) override;
   Result<UniqueFd> DialPort(uint32_t port, Deadline deadline) override;
   Status ReopenLog(const ContainerId& container, Deadline deadline) override;

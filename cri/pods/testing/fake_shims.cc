@@ -162,6 +162,14 @@ class FakeShimClient final : public ShimClient {
     return stats;
   }
 
+  void AskStats(std::function<void(Result<spec::SandboxStats>)> answered) override {
+    {
+      std::lock_guard lock(world_.mutex);
+      if (shim_->frozen) return;  // it never answers
+    }
+    answered(Stats(Deadline::After(std::chrono::seconds(1))));
+  }
+
   Result<pod::ListResponse> List(Deadline deadline) override {
     RETURN_IF_ERROR(Enter("list", deadline));
     std::lock_guard lock(world_.mutex);
