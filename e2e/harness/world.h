@@ -16,6 +16,10 @@ inline constexpr char kImage[] = "docker.io/library/busybox:1";
 // The handlers of every run: namespaces, machines by template, machines that boot.
 inline constexpr char kNs[] = "ns", kVm[] = "vm", kVmCold[] = "vm-cold";
 
+// Environment variable of a run whose daemon can keep no template while its scenarios go on
+// expecting clones: a fault injection, by which harness/lost_templates_test sees that run fail.
+inline constexpr char kLoseTemplates[] = "CATAMARAN_E2E_LOSE_TEMPLATES";
+
 // The daemon of one run with its private root, run directory, network and cgroups, and a client on
 // its socket. Scenarios share it; those that kill the daemon start it again.
 class World {
