@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <openssl/sha.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,6 +95,15 @@ Result<std::string> CopySparse(int from, int to) {
   return digest.Finish();
 }
 
+// The end of a folder's name while it is saved; its saver holds a lock on it.
+constexpr std::string_view kUnfinished = ".new";
+
+// What a crash left: nobody holds its lock.
+bool IsAbandoned(const HostPath& folder) {
+  const auto fd = OpenFile(folder.value(), O_RDONLY | O_DIRECTORY);
+  return fd && flock(fd->get(), LOCK_EX | LOCK_NB) == 0;
+}
+
 struct Manifest {
   TemplateSizes sizes;
   std::string memory_digest;
@@ -165,9 +176,12 @@ Status SealTemplate(const Template& saved) {
 
 Status SaveTemplate(const HostPath& root, const std::string& key, const Template& saved) {
   RETURN_IF_ERROR(MakeDirectories(root.value()));
-  const HostPath folder = root / (key + ".new");
-  RETURN_IF_ERROR(RemoveTree(folder.value()));
+  uint64_t number = 0;  // two keepers may save one key
+  if (getrandom(&number, sizeof number, 0) != sizeof number) return FailWithErrno("getrandom");
+  const HostPath folder = root / fmt::format("{}.{:x}{}", key, number, kUnfinished);
   RETURN_IF_ERROR(MakeDirectories(folder.value()));
+  ASSIGN_OR_RETURN(const auto lock, OpenFile(folder.value(), O_RDONLY | O_DIRECTORY));
+  if (flock(lock.get(), LOCK_SH | LOCK_NB) != 0) return FailWithErrno("lock {}", folder.string());
   Cleanup cleanup([&] { [[maybe_unused]] const auto gone = RemoveTree(folder.value()); });
   AbortStep();
   Manifest manifest;
@@ -219,10 +233,11 @@ Status TrimTemplates(const HostPath& root, size_t keep) {
   std::vector<std::pair<int64_t, std::string>> by_use;
   for (const std::string& name : names) {
     struct stat status;
-    if (name.ends_with(".new") || stat((root / name).c_str(), &status) != 0)
-      RETURN_IF_ERROR(RemoveTree((root / name).value()));
-    else
+    if (name.ends_with(kUnfinished)) {
+      if (IsAbandoned(root / name)) RETURN_IF_ERROR(RemoveTree((root / name).value()));
+    } else if (stat((root / name).c_str(), &status) == 0) {
       by_use.emplace_back(status.st_mtim.tv_sec, name);
+    }
   }
   std::sort(by_use.rbegin(), by_use.rend());
   for (size_t i = keep; i < by_use.size(); ++i)

@@ -41,7 +41,8 @@ struct TemplateSizes {
 };
 // Reads the manifest only.
 Result<TemplateSizes> FindTemplate(const HostPath& root, const std::string& key);
-// Removes all but the `keep` templates that were used last, and what crashes left behind.
+// Removes all but the `keep` templates that were used last, and what crashes left behind; what is
+// being saved meanwhile, by this keeper or another, stays.
 Status TrimTemplates(const HostPath& root, size_t keep);
 
 // SHA-256 over the non-zero megabytes of a file and where they lie, as 64 hexadecimal digits: equal

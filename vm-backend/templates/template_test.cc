@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -111,6 +112,18 @@ TEST_F(TemplateFiles, OnlyTheLastUsedAreKept) {
   ASSERT_TRUE(MakeDirectories((folder_ / "four.new").value()));
   ASSERT_TRUE(TrimTemplates(folder_, 2));
   EXPECT_EQ(ListDirectory(folder_.value()).value(), (std::vector<std::string>{"one", "three"}));
+}
+
+TEST_F(TemplateFiles, OneThatIsBeingSavedIsNotTakenForACrashsRemains) {
+  const HostPath unfinished = folder_ / "key.1.new";
+  ASSERT_TRUE(MakeDirectories(unfinished.value()));
+  auto saver = OpenFile(unfinished.value(), O_RDONLY | O_DIRECTORY).value();
+  ASSERT_EQ(flock(saver.get(), LOCK_SH), 0);
+  ASSERT_TRUE(TrimTemplates(folder_, 2));
+  EXPECT_TRUE(Exists(unfinished.value()));
+  saver.Reset();
+  ASSERT_TRUE(TrimTemplates(folder_, 2));
+  EXPECT_FALSE(Exists(unfinished.value()));
 }
 
 // Boots nothing: the memory it "boots" holds what the test says.
