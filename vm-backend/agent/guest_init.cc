@@ -6,7 +6,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -36,9 +38,23 @@ constexpr EarlyMount kEarlyMounts[] = {
     {"tmpfs", "/run", MS_NOSUID | MS_NODEV, "mode=0755"},
 };
 
+// A module of another kernel is refused with "Exec format error", a feature at a time.
+Status CheckModulesFitTheKernel() {
+  const auto made_for = ReadFile("/modules/kernel", 256);
+  if (!made_for) return {};  // an initramfs that does not say
+  utsname running{};
+  uname(&running);
+  if (*made_for == std::string(running.release) + "\n") return {};
+  return Fail(ErrorCode::kFailedPrecondition,
+              "this initramfs holds the modules of Linux {}, but Linux {} was booted with it: a "
+              "handler's kernel and initramfs must be made for each other",
+              made_for->substr(0, made_for->find('\n')), running.release);
+}
+
 Status LoadModules() {
   auto order = ReadFile("/modules/order", 64 << 10);
   if (!order) return {};  // everything is built into this kernel
+  RETURN_IF_ERROR(CheckModulesFitTheKernel());
   std::istringstream names(*order);
   for (std::string name; std::getline(names, name);) {
     ASSIGN_OR_RETURN(UniqueFd module, OpenFile("/modules/" + name, O_RDONLY));
@@ -47,7 +63,7 @@ Status LoadModules() {
     // Its text is in the kernel now; the initramfs is memory.
     RETURN_IF_ERROR(RemoveIfExists("/modules/" + name));
   }
-  return RemoveIfExists("/modules/order");
+  return RemoveTree("/modules");
 }
 
 void RaiseLimit(__rlimit_resource resource, rlim_t value) {
@@ -116,6 +132,11 @@ int SuperviseAgent(int (*agent)()) {
       break;
     }
   }
+  EndMachine();
+}
+
+void EndMachine() {
+  tcdrain(STDERR_FILENO);
   reboot(RB_AUTOBOOT);
   _exit(1);
 }

@@ -11,7 +11,11 @@ namespace catamaran {
 
 // Makes the root pivotable, mounts proc, sys, dev, cgroup2 and /run, loads the modules named in
 // /modules/order, raises limits that containers would inherit. Called once, first.
+// kFailedPrecondition where the modules are another kernel's than /modules/kernel says.
 Status SetUpGuest();
+
+// For pid 1: ends the machine, which tells the host what the console said.
+[[noreturn]] void EndMachine();
 
 // Opens the virtio-serial port of this name, waiting for the kernel to find it.
 Result<UniqueFd> OpenSerialPort(const std::string& name);

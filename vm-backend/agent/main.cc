@@ -81,7 +81,10 @@ int GuestAgent() {
 int Main(int argc, char** argv) {
   InitAbortSteps("agent");
   if (getpid() == 1) {
-    if (auto ready = SetUpGuest(); !ready) Complain(ready.error());
+    if (auto ready = SetUpGuest(); !ready) {
+      Complain(ready.error());
+      EndMachine();
+    }
     return SuperviseAgent(GuestAgent);
   }
   if (argc != 3 || std::string_view(argv[1]) != "--fd") {

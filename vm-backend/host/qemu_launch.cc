@@ -11,6 +11,7 @@
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
+#include "vm-backend/host/guest_files.h"
 #include "vm-backend/host/qemu_launcher.h"
 #include "vm-backend/host/sparse_clone.h"
 
@@ -33,7 +34,8 @@ Status CheckReadable(const std::string& field, const std::string& path) {
 }
 
 // QEMU opens it as a user who owns nothing.
-Status CheckBootFile(const std::string& field, const std::string& path) {
+Status CheckBootFile(const std::string& field, const std::string& path,
+                     Result<std::string> (*look)(const std::string&)) {
   RETURN_IF_ERROR(CheckReadable(field, path));
   struct stat status;
   if (stat(path.c_str(), &status) != 0)
@@ -45,13 +47,15 @@ Status CheckBootFile(const std::string& field, const std::string& path) {
                 "machine.{}: \"{}\" cannot be read by the unprivileged user QEMU runs as; "
                 "chmod o+r it",
                 field, path);
+  if (auto seen = look(path); !seen)
+    return tl::unexpected<Error>(std::move(seen).error().While("machine." + field));
   return {};
 }
 
 Status PrepareFiles(const spec::SandboxSpec& sandbox, const HostPath& writable) {
   const spec::MachineSpec& machine = sandbox.machine();
-  RETURN_IF_ERROR(CheckBootFile("kernel", machine.kernel()));
-  RETURN_IF_ERROR(CheckBootFile("initramfs", machine.initramfs()));
+  RETURN_IF_ERROR(CheckBootFile("kernel", machine.kernel(), LookAtKernel));
+  RETURN_IF_ERROR(CheckBootFile("initramfs", machine.initramfs(), LookAtInitramfs));
   RETURN_IF_ERROR(MakeDirectories(sandbox.state_directory(), 0700));
   if (machine.writable_disk().empty()) return {};
   RETURN_IF_ERROR(CheckReadable("writable_disk", machine.writable_disk()));

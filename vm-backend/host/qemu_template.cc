@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr auto kAskAgain = std::chrono::milliseconds(5);
+constexpr auto kEndPatience = std::chrono::seconds(10);
 
 std::string IdentityOf(const std::string& path) {
   struct stat status;
@@ -53,16 +54,26 @@ class Making : public std::enable_shared_from_this<Making> {
     ASSIGN_OR_RETURN(auto channel, MakeStreamChannel(loop_, vm_->TakeAgentChannel(), options));
     agent_ = std::make_unique<BackendClient>(loop_, std::move(channel));
     RETURN_IF_ERROR(agent_->Start([self = shared_from_this()](const Error& error) {
-      self->Finish({ErrorCode::kInternal, 0, "the agent is gone: " + error.message});
+      self->AgentGone("the agent is gone: " + error.message);
     }));
     ASSIGN_OR_RETURN(timer_, loop_.RunAfter(kBootPatience, [self = shared_from_this()] {
       self->Finish({ErrorCode::kDeadlineExceeded, 0, "the agent did not answer in time"});
     }));
     agent_->Hello([self = shared_from_this()](auto hello) {
-      if (!hello) return self->Finish(std::move(hello).error());
-      self->Save();
+      if (hello) return self->Save();
+      if (hello.error().code != ErrorCode::kUnavailable)
+        self->Finish(std::move(hello).error());  // else on_closed or the machine's end tells
     });
     return {};
+  }
+
+  // The machine's own end, which mostly follows, says more.
+  void AgentGone(const std::string& reason) {
+    auto timer = loop_.RunAfter(kEndPatience, [self = shared_from_this(), reason] {
+      self->Finish({ErrorCode::kInternal, 0, reason});
+    });
+    if (!timer) return Finish({ErrorCode::kInternal, 0, reason});
+    timer_ = std::move(*timer);
   }
 
   void Save() {

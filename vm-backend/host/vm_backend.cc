@@ -119,7 +119,12 @@ spec::SandboxSpec VmBackend::GuestSandbox() const {
 
 void VmBackend::AgentAnswered(Result<pod::HelloResponse> hello) {
   if (state_ != State::kStarting) return;
-  if (!hello) return FailStart(std::move(hello).error().While("the machine's agent"));
+  if (!hello) {
+    // Its machine's end, which follows, says why.
+    if (hello.error().code == ErrorCode::kUnavailable)
+      return AgentGone("the agent is gone: " + hello.error().message);
+    return FailStart(std::move(hello).error().While("the machine's agent"));
+  }
   clock_.Answer(hello->clock_ns());
   if (!clock_.done() && !machine_->shares_host_files()) return AskAgent();
   pod::CreateSandboxRequest request;
@@ -130,6 +135,8 @@ void VmBackend::AgentAnswered(Result<pod::HelloResponse> hello) {
 
 void VmBackend::SandboxMade(Result<pod::CreateSandboxResponse> made) {
   if (state_ != State::kStarting) return;
+  if (!made && made.error().code == ErrorCode::kUnavailable)
+    return AgentGone("the agent is gone: " + made.error().message);
   if (!made) return FailStart(std::move(made).error());
   boot_timer_.Cancel();
   state_ = State::kRunning;
@@ -158,7 +165,12 @@ void VmBackend::AgentGone(const std::string& reason) {
 }
 
 void VmBackend::MachineGone(const std::string& reason) {
-  if (state_ == State::kStarting) return FailStart({ErrorCode::kUnavailable, 0, reason});
+  if (state_ == State::kStarting) {
+    // The commonest cause is a kernel and an initramfs that do not fit.
+    return FailStart(Error{ErrorCode::kUnavailable, 0, reason}.While(
+        fmt::format("machine of kernel \"{}\" and initramfs \"{}\"", sandbox_.machine().kernel(),
+                    sandbox_.machine().initramfs())));
+  }
   if (state_ != State::kRunning) return;
   state_ = State::kGone;
   gone_reason_ = reason;

@@ -80,14 +80,34 @@ TEST_F(VmBoot, NamesTheFileThatIsMissing) {
   EXPECT_NE(made.error().message.find("machine.kernel"), std::string::npos);
 }
 
+TEST_F(VmBoot, SaysWhatIsNoKernelAndWhatIsNoInitramfs) {
+  VmPod pod(*loop_), other(*loop_);
+  auto sandbox = pod.MachineSandbox();
+  std::ofstream(pod.folder() / "text") << "#!/bin/sh\n";
+  sandbox.mutable_machine()->set_kernel(pod.folder() / "text");
+  auto made = pod.Create(sandbox);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().message.find("not a Linux kernel"), std::string::npos)
+      << made.error().message;
+  sandbox = other.MachineSandbox();
+  sandbox.mutable_machine()->set_initramfs(pod.folder() / "text");
+  made = other.Create(sandbox);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().message.find("machine.initramfs"), std::string::npos)
+      << made.error().message;
+}
+
 TEST_F(VmBoot, SaysWhatQemuSaidWhenItCannotStart) {
   VmPod pod(*loop_);
   auto sandbox = pod.MachineSandbox();
-  std::ofstream(pod.folder() / "empty").flush();
-  sandbox.mutable_machine()->set_kernel(pod.folder() / "empty");
+  // A boot protocol from before there were initial ram disks (version 0 at 0x206).
+  std::string head(0x2000, '\0');
+  head.replace(0x202, 4, "HdrS");
+  std::ofstream(pod.folder() / "ancient") << head;
+  sandbox.mutable_machine()->set_kernel(pod.folder() / "ancient");
   const auto made = pod.Create(sandbox);
   ASSERT_FALSE(made);
-  EXPECT_NE(made.error().message.find("could not load kernel"), std::string::npos)
+  EXPECT_NE(made.error().message.find("too old to load a ram disk"), std::string::npos)
       << made.error().message;
 }
 

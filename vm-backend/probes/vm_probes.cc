@@ -11,8 +11,8 @@
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/netlink.h"
 #include "sandbox/probes/probe.h"
+#include "vm-backend/host/guest_files.h"
 #include "vm-backend/host/qemu_launch.h"
-#include "vm-backend/probes/guest_files.h"
 #include "vm-backend/probes/qemu_probe.h"
 #include "vm-backend/volumes/volume_server.h"
 

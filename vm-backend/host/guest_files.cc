@@ -1,4 +1,4 @@
-#include "vm-backend/probes/guest_files.h"
+#include "vm-backend/host/guest_files.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -47,9 +47,17 @@ Result<std::string> LookAtKernel(const std::string& path) {
   // Documentation/arch/x86/boot.rst: the header's magic, and where the version's text lies.
   if (head.At(0x202, 4) != "HdrS")
     return Fail(ErrorCode::kInvalidArgument, "{}: not a Linux kernel (bzImage)", path);
-  const auto low = static_cast<unsigned char>(head.bytes[0x20e]);
-  const auto high = static_cast<unsigned char>(head.bytes[0x20f]);
-  const std::string_view text = head.At(0x200 + (low | high << 8), 100);
+  const auto byte = [&](size_t at) -> uint64_t {
+    return static_cast<unsigned char>(head.bytes[at]);
+  };
+  // Setup sectors and the boot sector, then the kernel proper in units of 16 bytes.
+  const uint64_t setup = ((byte(0x1f1) == 0 ? 4 : byte(0x1f1)) + 1) * 512;
+  const uint64_t whole =
+      setup + (byte(0x1f4) | byte(0x1f5) << 8 | byte(0x1f6) << 16 | byte(0x1f7) << 24) * 16;
+  if (head.size < whole)
+    return Fail(ErrorCode::kDataLoss, "{}: a Linux kernel of {} bytes, of which {} are there", path,
+                whole, head.size);
+  const std::string_view text = head.At(0x200 + (byte(0x20e) | byte(0x20f) << 8), 100);
   const std::string version(text.substr(0, text.find_first_of(std::string_view(" \0", 2))));
   return fmt::format("{}: Linux {}, {:.1f} MB", path, version, Megabytes(head.size));
 #else

@@ -1,4 +1,4 @@
-#include "vm-backend/probes/guest_files.h"
+#include "vm-backend/host/guest_files.h"
 
 #include <gtest/gtest.h>
 
@@ -28,6 +28,7 @@ class GuestFiles : public ::testing::Test {
 // A setup header of x86's boot protocol: magic at 0x202, the version's offset less 0x200 at 0x20e.
 std::string KernelHead(uint16_t version_offset) {
   std::string head(0x400, '\0');
+  head[0x1f1] = 1;
   head.replace(0x202, 4, "HdrS");
   head[0x20e] = static_cast<char>(version_offset & 0xff);
   head[0x20f] = static_cast<char>(version_offset >> 8);
@@ -43,7 +44,15 @@ TEST_F(GuestFiles, AKernelTellsItsVersion) {
 
 TEST_F(GuestFiles, AVersionBeyondTheFileIsNoHarm) {
   EXPECT_TRUE(LookAtKernel(Write(KernelHead(0xffff))));
-  EXPECT_TRUE(LookAtKernel(Write(KernelHead(0x100).substr(0, 0x210))));
+}
+
+TEST_F(GuestFiles, AKernelThatIsNotWholeIsRefused) {
+  std::string head = KernelHead(0x100);
+  head[0x1f4] = 2;  // 32 bytes of kernel
+  const auto cut = LookAtKernel(Write(head + std::string(31, 'k')));
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().code, ErrorCode::kDataLoss);
+  EXPECT_TRUE(LookAtKernel(Write(head + std::string(32, 'k'))));
 }
 
 TEST_F(GuestFiles, WhatIsNoKernelIsRefused) {
