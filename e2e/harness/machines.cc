@@ -19,6 +19,7 @@ Result<MachineFacts> ReadMachineFacts(CriClient& cri, const std::string& pod) {
   const auto details = info.value("details", nlohmann::json::object());
   return MachineFacts{.boot_id = info.value("bootId", ""),
                       .kernel_release = info.value("kernelRelease", ""),
+                      .memory_bytes = std::stoull("0" + details.value("memory_bytes", "")),
                       .launcher = details.value("launcher", "unknown"),
                       .accelerator = details.value("accelerator", "unknown"),
                       .start = details.value("start", "unknown"),

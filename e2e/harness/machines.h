@@ -12,6 +12,7 @@ namespace catamaran::e2e {
 // What a pod's verbose status tells of the machine it runs in.
 struct MachineFacts {
   std::string boot_id, kernel_release;       // of the guest
+  uint64_t memory_bytes = 0;                 // the guest's RAM
   std::string launcher, accelerator, start;  // start: "restored" or "booted"
   std::string machine_id;                    // the guest's /etc/machine-id
   std::string why_not_restored;              // where it booted

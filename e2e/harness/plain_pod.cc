@@ -43,6 +43,7 @@ Status PlainPod::Create() {
   config->set_log_path("main.log");
   config->mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
       v1::CONTAINER);
+  if (options_.adjust_container) options_.adjust_container(config);
   auto reply = cri_.CreateContainer(request);
   RETURN_IF_ERROR(StatusOf(reply, "CreateContainer"));
   container_id_ = reply->container_id();

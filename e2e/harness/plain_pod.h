@@ -24,6 +24,7 @@ class PlainPod {
     std::string log_directory;
     // Called with the pod's configuration before it is used; may be empty.
     std::function<void(v1::PodSandboxConfig*)> adjust;
+    std::function<void(v1::ContainerConfig*)> adjust_container;  // may be empty
   };
   PlainPod(CriClient& cri, Options options) : cri_(cri), options_(std::move(options)) {}
   PlainPod(const PlainPod&) = delete;

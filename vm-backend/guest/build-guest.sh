@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
 # Makes the guest of the vm hull: kernel, initramfs, and the file system that pods' disks are cloned from.
 #
-# usage: build-guest.sh OUT_DIR AGENT
+# usage: build-guest.sh OUT_DIR AGENT [KERNEL]
 #   OUT_DIR/vmlinuz         kernel of a Debian cloud image, unpacked, never installed
-#   OUT_DIR/initramfs.img   newc archive, zstd: AGENT as /init, the kernel modules the guest loads
-#   OUT_DIR/writable.img    sparse, formatted ext4
+#   OUT_DIR/initramfs.img   newc archive, zstd: AGENT as /init, the modules the guest loads. Modules
+#                           fit one kernel, so each kernel has an initramfs of its own.
+#   OUT_DIR/writable.img    sparse, formatted ext4; any kernel's
 #   OUT_DIR/cache/          what was downloaded
 #
+# KERNEL says whose: "host" (the default) takes the one of this machine's own Debian release (Linux
+# 6.1 on Debian 12), "6.12" that of Debian 13, which leaves this machine's apt sources alone and goes
+# to OUT_DIR/6.12/ (vmlinuz and initramfs.img only).
+#
 # environment:
-#   GUEST_KERNEL_PACKAGE    Debian package of the kernel; "linux-image-cloud-amd64" (Linux 6.1) by default,
-#                           "linux-image-6.12-cloud-amd64" for the one of backports
+#   GUEST_KERNEL_PACKAGE    Debian package of the kernel, "linux-image-cloud-amd64" by default
 #   GUEST_CACHE             folder of downloads to use instead of OUT_DIR/cache
 #   GUEST_WRITABLE_BYTES    nominal size of writable.img, 8 GiB by default
 #
@@ -25,24 +29,47 @@ OPTIONAL_MODULES=(af_packet tun veth nf_tables binfmt_misc)  # absent from some 
 fail() { echo "build-guest: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || fail "the program $1 is missing: apt-get install $2"; }
 
-[ $# -eq 2 ] || fail "usage: build-guest.sh OUT_DIR AGENT"
+[ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: build-guest.sh OUT_DIR AGENT [KERNEL]"
 mkdir -p "$1"
 out=$(readlink -f "$1")
+cache=${GUEST_CACHE:-$out/cache}
+case ${3:-host} in  # the Debian release whose kernel it is; empty: this machine's
+  host) suite="" ;;
+  6.12) suite=trixie out=$out/6.12 ;;
+  *) fail "kernel '$3' is unknown: must be host or 6.12" ;;
+esac
+mkdir -p "$out"
 agent=$(readlink -f "$2") || fail "no such file: $2"
 [ -x "$agent" ] || fail "$2 is not an executable file"
 package=${GUEST_KERNEL_PACKAGE:-linux-image-cloud-amd64}
 writable_bytes=${GUEST_WRITABLE_BYTES:-$((8 << 30))}
-cache=${GUEST_CACHE:-$out/cache}
-kernel=$cache/$package
+kernel=$cache/${suite:+$suite-}$package
 need dpkg-deb dpkg
 need apt-get apt
 need cpio cpio
 need zstd zstd
 need mkfs.ext4 e2fsprogs
 
+# From here on apt sees $suite alone, through a configuration of its own: the machine's mirror, lists
+# below $cache, signatures checked against Debian's keys.
+use_suite() {
+  local state=$cache/apt-$suite mirror
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Identifier: Packages' |
+    sed -n 's/ Debian$//p' | head -1)
+  mkdir -p "$state"/lists/partial "$state"/cache/archives/partial
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+    "${mirror:-http://deb.debian.org/debian/} $suite main" >"$state/sources.list"
+  printf '%s "%s";\n' Dir::State "$state" Dir::State::status /dev/null Dir::State::lists "$state/lists" \
+    Dir::Cache "$state/cache" Dir::Etc::sourcelist "$state/sources.list" Dir::Etc::sourceparts /dev/null \
+    Acquire::Languages none >"$state/apt.conf"
+  export APT_CONFIG=$state/apt.conf
+  apt-get update -q >"$state/update.log" 2>&1 || fail "apt-get update of $suite: $(tail -1 "$state/update.log")"
+}
+
 # Downloads and unpacks the kernel package. A metapackage leads to the package of the newest version.
 fetch_kernel() {
   [ -f "$kernel/complete" ] && return
+  [ -z "$suite" ] || use_suite
   local real
   # The newest dependency that holds a kernel: linux-image-6.1.0-NN-cloud-amd64.
   real=$(apt-cache depends "$package" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | tail -1)
@@ -61,7 +88,7 @@ fetch_kernel() {
 
 # Path of a module in the unpacked package; nothing where there is none. Dashes and underscores are alike.
 module_file() {
-  find "$kernel"/root/lib/modules -name "${1//[-_]/[-_]}.ko*" | head -1
+  find "$modules" -name "${1//[-_]/[-_]}.ko*" | head -1
 }
 
 # Copies module $1 below $2/modules and appends it to the order file, its dependencies first.
@@ -89,9 +116,11 @@ build_initramfs() {
   for module in "${MODULES[@]}"; do
     add_module "$module" "$root" && continue
     # Built into the kernel?
-    grep -qsE "/${module//[-_]/[-_]}\.ko" "$kernel"/root/lib/modules/*/modules.builtin && continue
+    grep -qsE "/${module//[-_]/[-_]}\.ko" "$modules"/modules.builtin && continue
     [[ " ${OPTIONAL_MODULES[*]} " == *" $module "* ]] || fail "$package has no module $module"
   done
+  # What the modules are for, so that the agent can say so where another kernel finds them.
+  basename "$modules" >"$root/modules/kernel"
   cp "$agent" "$root/init"
   chmod 0755 "$root/init"
   (cd "$root" && find . -mindepth 1 | LC_ALL=C sort | cpio -o -H newc --owner=0:0 --reproducible --quiet) |
@@ -115,6 +144,8 @@ stamp_is() { [ "$(cat "$out/.$1.stamp" 2>/dev/null)" = "$2" ] && [ -s "$out/$1" 
 script=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-64)
 
 fetch_kernel
+modules=$(compgen -G "$kernel/root/lib/modules/*" || compgen -G "$kernel/root/usr/lib/modules/*") ||
+  fail "$package holds no modules"
 version=$(cat "$kernel/complete")
 if ! stamp_is vmlinuz "$version"; then
   cp "$kernel"/root/boot/vmlinuz-* "$out/vmlinuz.new"
@@ -126,6 +157,7 @@ if ! stamp_is initramfs.img "$inputs"; then
   build_initramfs
   echo "$inputs" >"$out/.initramfs.img.stamp"
 fi
+[ -z "$suite" ] || exit 0
 if ! stamp_is writable.img "$script $writable_bytes"; then
   build_writable
   echo "$script $writable_bytes" >"$out/.writable.img.stamp"
