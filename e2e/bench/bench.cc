@@ -1,107 +1,176 @@
-// `./dev bench`: what starting a pod costs, stage by stage. Drives any CRI endpoint; without one it
-// starts a daemon of its own in a private world. Handlers take turns in one run, because only
-// numbers of the same minutes can be compared.
+// `./dev bench`: what pods cost here, beside what they cost with other runtimes. Everything that is
+// compared takes turns in one run, because only figures of the same minutes can be.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <map>
 
-#include "e2e/harness/plain_pod.h"
-#include "e2e/harness/world.h"
+#include "cri/registry/testing/local_registry.h"
+#include "e2e/bench/measures.h"
+#include "e2e/harness/machines.h"
+#include "e2e/harness/test_image.h"
+#include "sandbox/base/files.h"
 
 namespace catamaran::e2e {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr char kContainerdRunc[] = "containerd runc";
+constexpr int kMostTasks = 30'000;  // 200 pods of a runtime with a dozen threads a shim, thrice
 
 struct Flags {
-  std::string endpoint;  // empty: a daemon of our own
-  std::string image = kImage;
-  std::vector<std::string> handlers = {"ns", "vm"};
-  int pods = 20;
+  std::string endpoint;  // empty: daemons of our own
+  std::string image;
+  std::vector<std::string> handlers;
+  std::vector<std::string> measures = {"life", "exec", "parallel", "many", "logs", "pull"};
+  std::string base = kContainerdRunc;
+  Plan plan;
 };
 
-// Stage name to milliseconds of each pod, per handler.
-using Samples = std::map<std::string, std::vector<double>>;
-constexpr const char* kStages[] = {"run", "create", "start", "pod start", "exec", "stop+remove"};
+Result<std::string> Lines() {
+  std::string lines;
+  for (int i = 0; i < kLinesInFile; ++i) lines += fmt::format("{:07} {:x>119}\n", i, "");
+  return lines;
+}
 
-Status Timed(std::vector<double>& samples, const std::function<Status()>& step) {
-  const auto start = Clock::now();
-  RETURN_IF_ERROR(step());
-  samples.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+// Bytes that hardly compress, as programs' do not.
+std::string Noise(size_t size, uint64_t seed) {
+  std::string bytes(size, 0);
+  uint64_t state = seed * 0x9e3779b97f4a7c15 + 1;
+  for (char& byte : bytes) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    byte = static_cast<char>(state);
+  }
+  return bytes;
+}
+
+// A registry with the images of the plan, which are named in it.
+Result<LocalRegistry> PrepareImages(const WorldPaths& world, bool big, Plan& plan) {
+  ASSIGN_OR_RETURN(LocalRegistry registry,
+                   LocalRegistry::Start({.folder = world.base + "/registry"}));
+  const auto add = [&](const ImageDescription& image,
+                       const std::string& name) -> Result<std::string> {
+    const std::string layout = world.base + "/layout-" + name;
+    RETURN_IF_ERROR(WriteOciLayout(layout, {image}));
+    RETURN_IF_ERROR(registry.Add(name, "1", layout));
+    RETURN_IF_ERROR(RemoveTree(layout));
+    return registry.address() + "/" + name + ":1";
+  };
+  ASSIGN_OR_RETURN(ImageDescription image, BusyboxImage("bench"));
+  ASSIGN_OR_RETURN(std::string lines, Lines());
+  image.layers.push_back({{.path = "lines", .content = std::move(lines), .target = {}}});
+  // The process of a pod that has one, until it is stopped.
+  image.command = {"/bin/sleep", "1000000"};
+  ASSIGN_OR_RETURN(plan.image, add(image, "bench"));
+  if (!big) return registry;
+  constexpr int kLayers = 20;
+  constexpr size_t kLayerSize = 15 << 20;
+  image.layers.clear();
+  for (int i = 0; i < kLayers; ++i) {
+    image.layers.push_back(
+        {{.path = fmt::format("data-{}", i), .content = Noise(kLayerSize, i), .target = {}}});
+  }
+  ASSIGN_OR_RETURN(plan.big_image, add(image, "big"));
+  return registry;
+}
+
+Status PrepareFloor(const Plan& plan) {
+  const std::string bin = plan.folder + "/floor/bin";
+  RETURN_IF_ERROR(MakeDirectories(bin, 0755));
+  RETURN_IF_ERROR(MakeDirectories(plan.folder + "/floor/proc", 0755));
+  std::error_code error;
+  std::filesystem::copy_file("/bin/busybox", bin + "/sleep", error);
+  if (error) return FailErrno(error.value(), "copy /bin/busybox");
   return {};
 }
 
-Status MeasureOne(CriClient& cri, const Flags& flags, const std::string& handler, int number,
-                  const std::string& logs, Samples& samples) {
-  PlainPod pod(cri, {handler,
-                     "bench-" + handler + "-" + std::to_string(number),
-                     flags.image,
-                     {"/bin/sh", "-c", "while :; do sleep 1000; done"},
-                     logs});
-  RETURN_IF_ERROR(Timed(samples["run"], [&] { return pod.Run(); }));
-  RETURN_IF_ERROR(Timed(samples["create"], [&] { return pod.Create(); }));
-  RETURN_IF_ERROR(Timed(samples["start"], [&] { return pod.Start(); }));
-  samples["pod start"].push_back(samples["run"].back() + samples["create"].back() +
-                                 samples["start"].back());
-  RETURN_IF_ERROR(Timed(samples["exec"], [&]() -> Status {
-    RETURN_IF_ERROR(pod.Output({"/bin/true"}));
-    return {};
-  }));
-  return Timed(samples["stop+remove"], [&] { return pod.StopAndRemove(); });
+Status Pull(Runtime& runtime, const std::string& image) {
+  v1::PullImageRequest request;
+  request.mutable_image()->set_image(image);
+  auto reply = runtime.cri().PullImage(request);
+  if (!reply.ok()) return tl::unexpected<Error>(Error(reply.error).While("PullImage " + image));
+  return {};
 }
 
-double Quantile(std::vector<double> values, double quantile) {
-  std::sort(values.begin(), values.end());
-  return values[std::min(values.size() - 1, static_cast<size_t>(quantile * values.size()))];
-}
-
-void Print(const std::map<std::string, Samples>& all) {
-  printf("\n%-10s %-12s %10s %10s %10s %6s\n", "handler", "stage", "median ms", "p99 ms", "min ms",
-         "n");
-  for (const auto& [handler, samples] : all) {
-    for (const char* stage : kStages) {
-      const auto found = samples.find(stage);
-      if (found == samples.end() || found->second.empty()) continue;
-      printf("%-10s %-12s %10.1f %10.1f %10.1f %6zu\n", handler.c_str(), stage,
-             Quantile(found->second, 0.5), Quantile(found->second, 0.99),
-             Quantile(found->second, 0.0), found->second.size());
+int Run(const Flags& flags, Plan plan, const std::vector<Subject>& subjects) {
+  for (const Subject& subject : subjects)
+    printf("%-18s %s\n", subject.name.c_str(), subject.runtime->version().c_str());
+  fflush(stdout);
+  Bench bench(std::move(plan), subjects);
+  for (const std::string& measure : flags.measures) {
+    if (measure == "life") bench.MeasurePodLives();
+    if (measure == "exec") bench.MeasureExec();
+    if (measure == "parallel") bench.MeasureParallelStarts();
+    if (measure == "many") {
+      bench.MeasureManyPods(/*machines=*/false);
+      bench.MeasureManyPods(/*machines=*/true);
     }
+    if (measure == "logs") bench.MeasureLogs();
+    if (measure == "pull") bench.MeasurePulls();
   }
+  bench.Print(flags.base);
+  return bench.failed() ? 1 : 0;
 }
 
-int Measure(CriClient& cri, const Flags& flags, const std::string& logs) {
-  std::map<std::string, Samples> all;
-  std::map<std::string, std::string> failed;
-  // The first round warms up (templates, caches) and is not counted.
-  for (int round = 0; round <= flags.pods; ++round) {
-    for (const std::string& handler : flags.handlers) {
-      if (failed.count(handler)) continue;
-      Samples warm_up;
-      auto measured =
-          MeasureOne(cri, flags, handler, round, logs, round == 0 ? warm_up : all[handler]);
-      if (!measured) failed[handler] = measured.error().message;
-    }
-    fprintf(stderr, "\rround %d of %d", round, flags.pods);
+Status MeasureOwn(const WorldPaths& world, Flags flags, int& code) {
+  const auto wants = [&](const char* measure) {
+    return std::count(flags.measures.begin(), flags.measures.end(), measure) > 0;
+  };
+  Plan& plan = flags.plan;
+  plan.folder = world.logs();
+  plan.cgroup = world.cgroup_root + "/floor";
+  RETURN_IF_ERROR(PrepareFloor(plan));
+  ASSIGN_OR_RETURN(const LocalRegistry registry, PrepareImages(world, wants("pull"), plan));
+  ASSIGN_OR_RETURN(const auto own, Runtime::StartCatamaran(world, "builtin"));
+  ASSIGN_OR_RETURN(const auto with_cni, Runtime::StartCatamaran(world, "cni"));
+  std::vector<Subject> subjects = {{"catamaran ns", own.get(), "ns"},
+                                   {"catamaran ns cni", with_cni.get(), "ns"},
+                                   {"catamaran vm", own.get(), "vm", true}};
+  const auto containerd = Runtime::StartContainerd(world, plan.image);
+  if (containerd) {
+    subjects.push_back({kContainerdRunc, containerd->get(), "runc"});
+    if (Exists("/usr/bin/crun")) subjects.push_back({"containerd crun", containerd->get(), "crun"});
+  } else if (containerd.error().code == ErrorCode::kNotFound) {
+    printf("%s\n", containerd.error().message.c_str());
+    flags.base.clear();
+  } else {
+    return tl::unexpected<Error>(containerd.error());
   }
-  fprintf(stderr, "\n");
-  Print(all);
-  for (const auto& [handler, why] : failed) printf("%s: %s\n", handler.c_str(), why.c_str());
-  return failed.empty() ? 0 : 1;
+  if (!flags.handlers.empty())
+    std::erase_if(subjects, [&](const Subject& subject) {
+      return std::count(flags.handlers.begin(), flags.handlers.end(), subject.name) == 0;
+    });
+  for (const Subject& subject : subjects) {
+    RETURN_IF_ERROR(Pull(*subject.runtime, plan.image));
+    if (!subject.machines) continue;
+    fprintf(stderr, "%s: making the template\n", subject.name.c_str());
+    RETURN_IF_ERROR(RunUntilRestored(
+        subject.runtime->cri(),
+        {.handler = subject.handler, .name = "template", .log_directory = plan.folder},
+        [](const std::string&, const MachineFacts&) {}));
+  }
+  code = Run(flags, plan, subjects);
+  return {};
 }
 
-int MeasureOwnDaemon(const WorldPaths& paths, const Flags& flags) {
-  World world(paths);
-  auto started = world.Start();
-  if (started) started = world.LoadTestImage();
-  if (!started) {
-    fprintf(stderr, "bench: %s\n", started.error().message.c_str());
-    return 1;
-  }
-  const int code = Measure(world.cri(), flags, world.NewFolder("bench"));
-  world.daemon().Terminate();
-  return code;
+Status MeasureEndpoint(Flags flags, int& code) {
+  ASSIGN_OR_RETURN(const auto runtime, Runtime::Connect(flags.endpoint));
+  flags.plan.image = flags.image;
+  std::string folder = "/var/tmp/catamaran-bench.XXXXXX";  // the runtime writes its logs there
+  if (mkdtemp(folder.data()) == nullptr) return FailWithErrno("mkdtemp {}", folder);
+  flags.plan.folder = folder;
+  std::vector<Subject> subjects;
+  if (flags.handlers.empty()) flags.handlers = {""};
+  for (const std::string& handler : flags.handlers)
+    subjects.push_back({runtime->name() + " " + handler, runtime.get(), handler});
+  flags.base = subjects.front().name;
+  code = Run(flags, flags.plan, subjects);
+  return RemoveTree(folder);
+}
+
+int Report(const Status& done, int code) {
+  if (done) return code;
+  fprintf(stderr, "bench: %s\n", done.error().message.c_str());
+  return 1;
 }
 
 }  // namespace
@@ -110,17 +179,32 @@ int MeasureOwnDaemon(const WorldPaths& paths, const Flags& flags) {
 int main(int argc, char** argv) {
   using namespace catamaran::e2e;
   Flags flags;
-  CLI::App app("Times pod starts, execs and stops through a CRI socket.");
+  CLI::App app("What pods cost, beside other runtimes, as ratios of figures that took turns.");
   app.add_option("--endpoint", flags.endpoint,
-                 "unix:///path of a running runtime (default: a daemon of its own)");
-  app.add_option("--handlers", flags.handlers, "Runtime handlers, taken in turn")->delimiter(',');
-  app.add_option("--image", flags.image, "Image with /bin/sh and /bin/true; the runtime has it");
-  app.add_option("--pods", flags.pods, "Pods per handler");
+                 "unix:///path of a running runtime instead of our own daemons");
+  app.add_option("--image", flags.image, "With --endpoint: an image it has, with /bin/sh");
+  app.add_option("--subjects", flags.handlers,
+                 "Only these (\"catamaran ns\"); with --endpoint: its runtime handlers")
+      ->delimiter(',');
+  app.add_option("--measures", flags.measures, "Some of life,exec,parallel,many,logs,pull")
+      ->delimiter(',');
+  app.add_option("--base", flags.base, "The subject that ratios are to");
+  app.add_option("--pods", flags.plan.pods, "Rounds of whole pod lives and of execs");
+  app.add_option("--rounds", flags.plan.rounds, "Rounds of everything else");
+  app.add_option("--parallel", flags.plan.parallel, "Pods started at once");
+  app.add_option("--many", flags.plan.many, "Pods alive at once");
+  app.add_option("--machines", flags.plan.machines, "Instead of those two where each is a VM");
+  app.add_option("--log-megabytes", flags.plan.log_megabytes, "That a container writes");
   CLI11_PARSE(app, argc, argv);
+  int code = 1;
   if (!flags.endpoint.empty()) {
-    CriClient cri(flags.endpoint);
-    return Measure(cri, flags, "/tmp");
+    if (flags.image.empty()) {
+      fprintf(stderr, "bench: --endpoint needs --image: an image that the runtime has\n");
+      return 2;
+    }
+    return Report(MeasureEndpoint(flags, code), code);
   }
-  const WorldPaths paths = MakeWorldPaths("catamaran-bench");
-  return RunInPrivateWorld(paths, [&] { return MeasureOwnDaemon(paths, flags); });
+  WorldPaths paths = MakeWorldPaths("catamaran-bench");
+  paths.most_tasks = kMostTasks;
+  return RunInPrivateWorld(paths, [&] { return Report(MeasureOwn(paths, flags, code), code); });
 }

@@ -72,6 +72,11 @@ ProgramResult RunProgram(const std::vector<std::string>& arguments,
           output ? *output : output.error().message};
 }
 
+Result<pid_t> StartProgram(const std::vector<std::string>& arguments, const std::string& log_file) {
+  ASSIGN_OR_RETURN(const UniqueFd log, OpenFile(log_file, O_CREAT | O_APPEND | O_WRONLY, 0600));
+  return Spawn(arguments, Environment({}), log.get(), -1);
+}
+
 Status Daemon::Start(std::vector<std::string> extra_environment) {
   Kill();
   ASSIGN_OR_RETURN(Pipe ready, MakePipe());

@@ -18,6 +18,9 @@ struct ProgramResult {
 ProgramResult RunProgram(const std::vector<std::string>& arguments,
                          const std::vector<std::string>& extra_environment = {});
 
+// Starts a program that runs on, with both outputs appended to this file. The caller reaps it.
+Result<pid_t> StartProgram(const std::vector<std::string>& arguments, const std::string& log_file);
+
 // The folder of the programs under test: ../bin of this program, or its own folder.
 std::string ProgramFolder();
 

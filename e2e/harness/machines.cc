@@ -1,6 +1,8 @@
 #include "e2e/harness/machines.h"
 
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace catamaran::e2e {
 
@@ -26,6 +28,28 @@ Result<MachineFacts> ReadMachineFacts(CriClient& cri, const std::string& pod) {
                       .machine_id = details.value("machine_id", ""),
                       .why_not_restored = details.value("template", ""),
                       .text = found->second};
+}
+
+Status RunUntilRestored(CriClient& cri, const PlainPod::Options& options,
+                        const std::function<void(const std::string&, const MachineFacts&)>& seen) {
+  constexpr auto kLimit = std::chrono::minutes(10);
+  constexpr auto kBetweenTries = std::chrono::seconds(3);  // a try is a boot, beside another one
+  const auto end = std::chrono::steady_clock::now() + kLimit;
+  for (int attempt = 1;; ++attempt) {
+    PlainPod::Options numbered = options;
+    numbered.name += "-" + std::to_string(attempt);
+    PlainPod pod(cri, std::move(numbered));
+    RETURN_IF_ERROR(pod.Run());
+    const std::string id = pod.id();
+    ASSIGN_OR_RETURN(const MachineFacts facts, ReadMachineFacts(cri, id));
+    RETURN_IF_ERROR(pod.StopAndRemove());
+    seen(id, facts);
+    if (facts.start == "restored") return {};
+    if (std::chrono::steady_clock::now() >= end)
+      return Fail(ErrorCode::kDeadlineExceeded, "no machine was restored within {} tries: {}",
+                  attempt, facts.why_not_restored);
+    std::this_thread::sleep_for(kBetweenTries);
+  }
 }
 
 void MachineCount::Add(const std::string& scenario, const std::string& pod,

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "e2e/harness/cri_client.h"
+#include "e2e/harness/plain_pod.h"
 
 namespace catamaran::e2e {
 
@@ -20,6 +22,12 @@ struct MachineFacts {
 };
 // An error where the pod is unknown or its status cannot be read.
 Result<MachineFacts> ReadMachineFacts(CriClient& cri, const std::string& pod);
+
+// Runs and removes such pods (their handler makes machines) until one was restored from a template:
+// the first ones boot while it is made. Each pod's facts go to `seen`. kDeadlineExceeded after ten
+// minutes.
+Status RunUntilRestored(CriClient& cri, const PlainPod::Options& pod,
+                        const std::function<void(const std::string&, const MachineFacts&)>& seen);
 
 // How the machines of one run came to be. A cold boot is asked for where a scenario uses a handler
 // with `template: off`, takes the templates' keeper away, or where there is no template of a

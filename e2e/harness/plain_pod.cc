@@ -1,5 +1,7 @@
 #include "e2e/harness/plain_pod.h"
 
+#include <thread>
+
 namespace catamaran::e2e {
 namespace {
 
@@ -66,6 +68,21 @@ Status PlainPod::StopAndRemove() {
   RETURN_IF_ERROR(StatusOf(cri_.RemovePodSandbox(remove), "RemovePodSandbox"));
   pod_id_.clear();
   return {};
+}
+
+Status PlainPod::WaitForEnd(std::chrono::seconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  v1::ContainerStatusRequest request;
+  request.set_container_id(container_id_);
+  for (;;) {
+    auto reply = cri_.ContainerStatus(request);
+    RETURN_IF_ERROR(StatusOf(reply, "ContainerStatus"));
+    if (reply->status().state() == v1::CONTAINER_EXITED) return {};
+    if (std::chrono::steady_clock::now() > end)
+      return Fail(ErrorCode::kDeadlineExceeded, "the container still runs after {} s",
+                  limit.count());
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 Result<std::string> PlainPod::Output(const std::vector<std::string>& command) {

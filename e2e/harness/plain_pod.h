@@ -36,6 +36,8 @@ class PlainPod {
   Status Create();
   Status Start();
   Status StopAndRemove();
+  // Returns once the container has ended; kDeadlineExceeded where it does not.
+  Status WaitForEnd(std::chrono::seconds limit);
 
   // Standard output of a command in the container; an error where it exits with another code than
   // 0.

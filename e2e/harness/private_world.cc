@@ -86,8 +86,7 @@ std::vector<fs::path> Hierarchies() {
   return all;
 }
 
-// No mistake in what is tested may take the machine's processes: two groups, one for the daemon and
-// the test itself, one above all pods.
+// Two groups: one for the daemon and the test itself, one above all pods.
 void LimitProcesses(const WorldPaths& paths) {
   for (const fs::path& hierarchy : Hierarchies()) {
     for (const std::string& name : {paths.cgroup_root, paths.cgroup_root + ".runner"}) {
@@ -95,7 +94,7 @@ void LimitProcesses(const WorldPaths& paths) {
       const bool pids_on_v1 = hierarchy.filename() == "pids";
       if (!pids_on_v1 && fs::exists("/sys/fs/cgroup/pids")) continue;
       mkdir(group.c_str(), 0755);
-      (void)WriteExisting(group + "/pids.max", "2000");
+      (void)WriteExisting(group + "/pids.max", std::to_string(paths.most_tasks));
       if (name != paths.cgroup_root) (void)WriteExisting(group + "/cgroup.procs", "0");
     }
   }

@@ -10,6 +10,9 @@ namespace catamaran::e2e {
 struct WorldPaths {
   std::string base;         // on disk: EROFS files cannot be mounted from every other file system
   std::string cgroup_root;  // "/catamaran-e2e.PID", in every hierarchy
+  // Processes and threads of all pods together, and of the daemon and the tests: no mistake in what
+  // is tested may take the machine's.
+  int most_tasks = 2000;
 
   std::string root() const { return base + "/root"; }
   std::string run() const { return base + "/run"; }  // a tmpfs inside the namespaces

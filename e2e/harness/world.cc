@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <thread>
 
 #include "e2e/harness/plain_pod.h"
 #include "e2e/harness/processes.h"
@@ -79,25 +78,13 @@ Status World::Configure(const std::string& guest_command_line) {
 }
 
 Status World::PrepareTemplates() {
-  constexpr auto kLimit = std::chrono::minutes(10);
-  constexpr auto kBetweenTries = std::chrono::seconds(3);  // a try is a boot, beside another one
-  const auto end = std::chrono::steady_clock::now() + kLimit;
-  if (TemplatesAreLost()) return {};
-  for (int attempt = 1; !templates_ready_; ++attempt) {
-    PlainPod pod(*cri_, {.handler = kVm,
-                         .name = "template-" + std::to_string(attempt),
-                         .log_directory = NewFolder("template")});
-    RETURN_IF_ERROR(pod.Run());
-    ASSIGN_OR_RETURN(const MachineFacts facts, ReadMachineFacts(*cri_, pod.id()));
-    RETURN_IF_ERROR(pod.StopAndRemove());
-    machines_.Add("templates are prepared", pod.id(), facts, MachineCount::Boot::kAskedFor);
-    templates_ready_ = facts.start == "restored";
-    if (templates_ready_) break;
-    if (std::chrono::steady_clock::now() >= end)
-      return Fail(ErrorCode::kDeadlineExceeded, "no machine was restored within {} tries: {}",
-                  attempt, facts.why_not_restored);
-    std::this_thread::sleep_for(kBetweenTries);
-  }
+  if (templates_ready_ || TemplatesAreLost()) return {};
+  RETURN_IF_ERROR(RunUntilRestored(
+      *cri_, {.handler = kVm, .name = "template", .log_directory = NewFolder("template")},
+      [&](const std::string& pod, const MachineFacts& facts) {
+        machines_.Add("templates are prepared", pod, facts, MachineCount::Boot::kAskedFor);
+      }));
+  templates_ready_ = true;
   return {};
 }
 
