@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -106,23 +105,6 @@ int CgroupKernelTest::Wait(pid_t child) {
   EXPECT_EQ(waitpid(child, &status, 0), child);
   std::erase(children_, child);
   return status;
-}
-
-int KillAtEveryStep(const std::function<void()>& work, const std::function<void()>& after) {
-  for (int step = 1; step < 300; ++step) {
-    const pid_t child = fork();
-    if (child == 0) {
-      ArmAbortStep(step);
-      work();
-      _exit(0);
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    after();
-    if (WIFEXITED(status) || testing::Test::HasFailure()) return step - 1;
-  }
-  ADD_FAILURE() << "never got through";
-  return 0;
 }
 
 }  // namespace catamaran

@@ -41,8 +41,4 @@ class CgroupKernelTest : public testing::TestWithParam<Part> {
   std::vector<pid_t> children_;
 };
 
-// Runs `work` in a process that is killed at its N-th step, for N = 1, 2, ... until it gets
-// through, and `after` each time. Returns how many steps there were.
-int KillAtEveryStep(const std::function<void()>& work, const std::function<void()>& after);
-
 }  // namespace catamaran

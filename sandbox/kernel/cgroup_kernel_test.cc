@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/testing/kill_steps.h"
 #include "sandbox/kernel/cgroup_kernel_fixture.h"
 
 // Groups of the running kernel: the machine's own tree, and what of it is v1 alone and v2 alone.
@@ -248,7 +249,7 @@ TEST_P(CgroupKernelTest, IsMadeAndRemovedWholeAfterAKillAtAnyStep) {
     if (Controls("pids")) limits.set_pids_limit(10);
     if (group && group->Apply(limits)) (void)group->Attach(0);
   };
-  const int made = KillAtEveryStep(make_and_fill, [&] {
+  const int made = KillAtEveryStep(make_and_fill, [&](int) {
     auto again = tree_->Create(path);  // the next one finds whatever there is
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_TRUE(again->Processes(Cgroup::Depth::kGroup).value().empty());
@@ -261,7 +262,7 @@ TEST_P(CgroupKernelTest, IsMadeAndRemovedWholeAfterAKillAtAnyStep) {
       [&] {
         if (auto group = tree_->OpenGroup(base_ + "/killed")) (void)group->Remove(Soon());
       },
-      [&] {
+      [&](int) {
         if (auto left = tree_->OpenGroup(base_ + "/killed")) {
           EXPECT_TRUE(left->Remove(Soon()));
         }

@@ -1,48 +1,25 @@
 #include "cri/network/builtin/builtin_network.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <gtest/gtest.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
-#include <fstream>
-#include <functional>
 #include <thread>
 
-#include "cri/network/builtin/nft_rules.h"
-#include "cri/network/testing/kill_steps.h"
-#include "cri/network/testing/sockets.h"
-#include "sandbox/base/abort_step.h"
-#include "sandbox/base/files.h"
-#include "sandbox/kernel/netlink.h"
+#include "cri/network/testing/network_machine.h"
 
-// The network on the running kernel, in a "machine" of its own: mount and network namespaces with a
-// link to an outside world, where every test starts anew.
 namespace catamaran {
 namespace {
 
-Deadline Soon() { return Deadline::After(std::chrono::seconds(60)); }
-
-class BuiltinNetworkTest : public testing::Test {
+// The machine has a link to an outside world.
+class BuiltinNetworkTest : public NetworkMachine {
  protected:
   void SetUp() override {
-    // The main thread's, for good: each test has a new pair.
-    ASSERT_EQ(unshare(CLONE_NEWNS | CLONE_NEWNET), 0);
-    ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-    base_ =
-        std::filesystem::path(testing::TempDir()) / ("network_test_" + std::to_string(getpid()));
-    ASSERT_TRUE(MakeDirectories(base_));
-    ASSERT_EQ(mount("none", base_.c_str(), "tmpfs", 0, "mode=700"), 0);
-    auto netlink = Netlink::Open().value();
-    ASSERT_TRUE(BringUpLoopback(netlink));
+    NetworkMachine::SetUp();
     std::thread([&] {
       ASSERT_EQ(unshare(CLONE_NEWNET), 0);
       world_ = OpenFile("/proc/thread-self/ns/net", O_RDONLY).value();
     }).join();
+    auto netlink = Netlink::Open().value();
     // The world knows nothing of pods' addresses.
     ASSERT_TRUE(netlink.AddVethPair(
         {.name = "uplink", .peer_name = "world", .peer_namespace_fd = world_.get()}));
@@ -59,49 +36,11 @@ class BuiltinNetworkTest : public testing::Test {
     ASSERT_TRUE(MakeDirectories(options_.root.value()));
     ASSERT_TRUE(MakeDirectories(options_.run.value()));
   }
-  void TearDown() override {
-    EXPECT_EQ(umount2(base_.c_str(), MNT_DETACH), 0);
-    EXPECT_EQ(rmdir(base_.c_str()), 0);
-  }
 
   std::unique_ptr<PodNetwork> Make() {
     auto made = MakeBuiltinNetwork(options_);
     EXPECT_TRUE(made) << made.error().message;
     return made ? std::move(*made) : nullptr;
-  }
-  static PodNetworkRequest Request(const std::string& pod, std::vector<PortMapping> ports = {}) {
-    return {.pod = PodId(pod),
-            .pod_name = pod,
-            .pod_namespace = "default",
-            .pod_uid = "uid",
-            .ports = std::move(ports)};
-  }
-  static PodNetworkResult Attach(PodNetwork& network, const PodNetworkRequest& request) {
-    auto result = network.Attach(request, Soon());
-    EXPECT_TRUE(result) << result.error().message;
-    return result.value_or(PodNetworkResult{});
-  }
-  static UniqueFd Open(const PodNetworkResult& pod) {
-    return OpenFile(pod.netns.value(), O_RDONLY).value();
-  }
-  // What `work` returns, done in the pod's (or the world's) namespace.
-  template <typename Work>
-  static auto In(int namespace_fd, Work work) {
-    decltype(work()) result{};
-    const auto status = RunInNetworkNamespace(namespace_fd, [&]() -> Status {
-      result = work();
-      return {};
-    });
-    EXPECT_TRUE(status) << status.error().message;
-    return result;
-  }
-  UniqueFd ListenIn(const PodNetworkResult& pod, const std::string& address, uint16_t port) {
-    auto listener = In(Open(pod).get(), [&]() -> std::shared_ptr<UniqueFd> {
-      auto made = Listen(address, port);
-      EXPECT_TRUE(made) << made.error().message;
-      return std::make_shared<UniqueFd>(made ? std::move(*made) : UniqueFd());
-    });
-    return std::move(*listener);
   }
 
   // Everything a pod may leave: links, pins, mounts, records, rules.
@@ -113,24 +52,12 @@ class BuiltinNetworkTest : public testing::Test {
     const auto routes = netlink.ListRoutes().value();
     for (const auto& route : routes)
       if (!route.destination.starts_with("fe80")) text += route.destination + "\n";
-    for (const auto& folder : {options_.run / "netns", options_.root / "network"})
-      for (const auto& name : ListDirectory(folder.value()).value_or(std::vector<std::string>{}))
-        text += folder.string() + "/" + name + "\n";
-    std::ifstream mounts("/proc/self/mountinfo");
-    std::string line;
-    while (std::getline(mounts, line))
-      if (line.find(base_.string() + "/") != std::string::npos) text += line + "\n";
-    FILE* rules = popen("nft list ruleset", "re");
-    char buffer[1024];
-    while (fgets(buffer, sizeof buffer, rules) != nullptr) text += buffer;
-    pclose(rules);
-    return text;
+    return text + FilesIn({options_.run / "netns", options_.root / "network"}) + Mounts() +
+           OutputOf("nft list ruleset");
   }
 
-  std::filesystem::path base_;
   BuiltinNetworkOptions options_;
   UniqueFd world_;
-  int step_ = 1;  // at which the next child is killed
 };
 
 TEST_F(BuiltinNetworkTest, PodsTheMachineAndTheWorldReachEachOther) {
@@ -145,15 +72,15 @@ TEST_F(BuiltinNetworkTest, PodsTheMachineAndTheWorldReachEachOther) {
   for (const std::string address : {"10.88.0.3", "fd00:88::3"}) {
     const auto listener = ListenIn(two, address, 80);
     EXPECT_NE(Reach(listener, address, 80), "") << "from the machine to " << address;
-    const auto seen = In(Open(one).get(), [&] { return Reach(listener, address, 80); });
+    const auto seen = In(one, [&] { return Reach(listener, address, 80); });
     EXPECT_TRUE(seen == "10.88.0.2" || seen == "fd00:88::2") << "from the other pod: " << seen;
   }
   const auto on_machine = Listen("192.0.2.2", 81).value();
-  EXPECT_EQ(In(Open(one).get(), [&] { return Reach(on_machine, "192.0.2.2", 81); }), "10.88.0.2");
+  EXPECT_EQ(In(one, [&] { return Reach(on_machine, "192.0.2.2", 81); }), "10.88.0.2");
 
   UniqueFd in_world = std::move(*In(
       world_.get(), [] { return std::make_shared<UniqueFd>(Listen("192.0.2.1", 82).value()); }));
-  EXPECT_EQ(In(Open(one).get(), [&] { return Reach(in_world, "192.0.2.1", 82); }), "192.0.2.2")
+  EXPECT_EQ(In(one, [&] { return Reach(in_world, "192.0.2.1", 82); }), "192.0.2.2")
       << "masqueraded";
 }
 
@@ -166,9 +93,8 @@ TEST_F(BuiltinNetworkTest, HostPortsLeadToThePodFromEverywhere) {
   EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "") << "loopback";
   EXPECT_NE(Reach(listener, "192.0.2.2", 8080), "") << "the machine's address";
   EXPECT_EQ(In(world_.get(), [&] { return Reach(listener, "192.0.2.2", 8080); }), "192.0.2.1");
-  EXPECT_NE(In(Open(client).get(), [&] { return Reach(listener, "192.0.2.2", 8080); }), "");
-  EXPECT_NE(In(Open(server).get(), [&] { return Reach(listener, "192.0.2.2", 8080); }), "")
-      << "the pod itself";
+  EXPECT_NE(In(client, [&] { return Reach(listener, "192.0.2.2", 8080); }), "");
+  EXPECT_NE(In(server, [&] { return Reach(listener, "192.0.2.2", 8080); }), "") << "the pod itself";
 
   EXPECT_EQ(network->Attach(Request("rival", {port}), Soon()).error().code,
             ErrorCode::kFailedPrecondition);
@@ -209,7 +135,7 @@ TEST_F(BuiltinNetworkTest, APodCannotReachTheMachinesLoopback) {
     return bytes;
   };
   const uint64_t before = received();
-  ASSERT_TRUE(In(Open(pod).get(), [&] {
+  ASSERT_TRUE(In(pod, [&] {
     const UniqueFd client(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     return sendto(client.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&name.storage),
                   name.length) == 1;
@@ -304,18 +230,8 @@ TEST_F(BuiltinNetworkTest, RefusesImpossibleRequests) {
 TEST_F(BuiltinNetworkTest, ManyPodsAttachAtOnce) {
   const auto network = Make();
   const auto idle = Remains();
+  EXPECT_EQ(AttachManyAtOnce(*network).size(), 8u);
   std::vector<std::thread> threads;
-  std::mutex mutex;
-  std::set<std::string> addresses;
-  for (int i = 0; i < 8; ++i)
-    threads.emplace_back([&, i] {
-      const auto pod = Attach(*network, Request("pod" + std::to_string(i)));
-      const std::lock_guard lock(mutex);
-      addresses.insert(pod.ips().at(0));
-    });
-  for (auto& thread : threads) thread.join();
-  EXPECT_EQ(addresses.size(), 8u);
-  threads.clear();
   for (int i = 0; i < 8; ++i)
     threads.emplace_back(
         [&, i] { EXPECT_TRUE(network->Detach(PodId("pod" + std::to_string(i / 2)), Soon())); });
@@ -331,7 +247,7 @@ TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfAttach) {
     idle = Remains();
   }
   const auto clean = Remains();
-  const int steps = CountStepsKilling(
+  const int steps = KillAtEveryStep(
       [&] {
         const auto network = MakeBuiltinNetwork(options_);
         (void)(*network)->Attach(Request("pod", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}),
@@ -353,18 +269,9 @@ TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfAttach) {
 TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfDetach) {
   { const auto network = Make(); }
   const auto clean = Remains();
-  const int steps = CountStepsKilling(
-      [&] {
-        ArmAbortStep(0);
-        const auto network = MakeBuiltinNetwork(options_);
-        if (!(*network)->Attach(Request("pod", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}),
-                                Soon()))
-          _exit(1);
-        ArmAbortStep(step_);
-        (void)(*network)->Detach(PodId("pod"), Soon());
-      },
+  const int steps = KillDetachAtEveryStep(
+      [&] { return Make(); }, Request("pod", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}),
       [&](int step) {
-        step_ = step + 1;
         {
           const auto network = Make();
           EXPECT_TRUE(network->Detach(PodId("pod"), Soon()));

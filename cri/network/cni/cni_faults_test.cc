@@ -4,7 +4,6 @@
 #include <thread>
 
 #include "cri/network/cni/testing/cni_network_fixture.h"
-#include "cri/network/testing/kill_steps.h"
 
 namespace catamaran {
 namespace {
@@ -139,7 +138,7 @@ TEST_F(CniFaultsTest, LosesNoAddressOverFiveHundredCyclesWithFailures) {
 
 TEST_F(CniFaultsTest, ConvergesAfterAKillAtAnyStepOfAttach) {
   Configure({Bridge("10.22.0.0/30"), recorder_->Config()});
-  const int steps = CountStepsKilling(
+  const int steps = KillAtEveryStep(
       [&] {
         const auto network = MakeCniNetwork(options_);
         (void)(*network)->Attach(Request("pod"), Soon());
@@ -156,21 +155,13 @@ TEST_F(CniFaultsTest, ConvergesAfterAKillAtAnyStepOfAttach) {
 
 TEST_F(CniFaultsTest, ConvergesAfterAKillAtAnyStepOfDetach) {
   Configure({Bridge("10.22.0.0/30"), recorder_->Config()});
-  const int steps = CountStepsKilling(
-      [&] {
-        ArmAbortStep(0);
-        const auto network = MakeCniNetwork(options_);
-        if (!(*network)->Attach(Request("pod"), Soon())) _exit(1);
-        ArmAbortStep(step_);
-        (void)(*network)->Detach(PodId("pod"), Soon());
-      },
-      [&](int step) {
-        step_ = step + 1;
-        const auto network = Make();
-        EXPECT_TRUE(network->Detach(PodId("pod"), Soon()));
-        EXPECT_TRUE(network->DetachExcept({}, Soon()));
-        EXPECT_EQ(Remains(), "") << "killed at step " << step;
-      });
+  const int steps = KillDetachAtEveryStep([&] { return Make(); }, Request("pod"),
+                                          [&](int step) {
+                                            const auto network = Make();
+                                            EXPECT_TRUE(network->Detach(PodId("pod"), Soon()));
+                                            EXPECT_TRUE(network->DetachExcept({}, Soon()));
+                                            EXPECT_EQ(Remains(), "") << "killed at step " << step;
+                                          });
   EXPECT_GT(steps, 6);
 }
 

@@ -1,7 +1,6 @@
 // What pods and plugins get of each other.
 #include "cri/network/cni/testing/cni_network_fixture.h"
 
-#include <set>
 #include <thread>
 
 namespace catamaran {
@@ -185,17 +184,7 @@ TEST_F(CniNetworkTest, CollectsGarbageOnlyWhileNothingElseIsDone) {
 TEST_F(CniNetworkTest, ManyPodsAttachAtOnce) {
   Configure({Bridge()});
   const auto network = MakeRecovered();
-  std::vector<std::thread> threads;
-  std::mutex mutex;
-  std::set<std::string> addresses;
-  for (int i = 0; i < 8; ++i)
-    threads.emplace_back([&, i] {
-      const auto pod = Attach(*network, Request("pod" + std::to_string(i)));
-      const std::lock_guard lock(mutex);
-      addresses.insert(pod.ips().at(0));
-    });
-  for (auto& thread : threads) thread.join();
-  EXPECT_EQ(addresses.size(), 8u);
+  EXPECT_EQ(AttachManyAtOnce(*network).size(), 8u);
   EXPECT_TRUE(network->DetachExcept({}, Soon()));
   EXPECT_EQ(Remains(), "");
 }

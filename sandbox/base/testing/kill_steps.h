@@ -11,9 +11,11 @@
 
 namespace catamaran {
 
-// Kills a process at its N-th step, for N = 1, 2, ... until it gets through.
-inline int CountStepsKilling(const std::function<void()>& work,
-                             const std::function<void(int)>& after) {
+// Runs `work` in a copy of this process that is killed at its N-th step, for N = 1, 2, ... until it
+// gets through, and `after` each time, told N. Returns how many steps there were. For tests with
+// one thread.
+inline int KillAtEveryStep(const std::function<void()>& work,
+                           const std::function<void(int step)>& after) {
   for (int step = 1; step < 500; ++step) {
     const pid_t child = fork();
     if (child == 0) {
