@@ -33,7 +33,4 @@ struct KubeletNode {
 // One finding a setting. Never kMissing: pods run, whatever a kubelet makes of them.
 std::vector<Finding> CheckKubelet(const KubeletSettings& settings, const KubeletNode& node);
 
-// Go's time.ParseDuration for what is not negative: "2m0s", "1.5h", "500ms".
-std::optional<std::chrono::milliseconds> ParseGoDuration(std::string_view text);
-
 }  // namespace catamaran

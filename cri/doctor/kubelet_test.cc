@@ -109,15 +109,5 @@ TEST(Kubelet, ObeysItsCommandLineOverItsFile) {
   EXPECT_EQ(settings.runtime_endpoint, "unix:///a.sock");
 }
 
-TEST(GoDuration, IsReadAsGoDoes) {
-  using std::chrono::milliseconds;
-  EXPECT_EQ(ParseGoDuration("2m0s"), milliseconds(120'000));
-  EXPECT_EQ(ParseGoDuration("1.5h"), milliseconds(5'400'000));
-  EXPECT_EQ(ParseGoDuration("500ms"), milliseconds(500));
-  EXPECT_EQ(ParseGoDuration("0"), milliseconds(0));
-  for (const char* text : {"", "5", "s", "-1s", "1d", "1.2.3s", "1e300h", "1s "})
-    EXPECT_FALSE(ParseGoDuration(text)) << text;
-}
-
 }  // namespace
 }  // namespace catamaran

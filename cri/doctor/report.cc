@@ -6,25 +6,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cri/base/text.h"
+
 namespace catamaran {
 namespace {
 
 constexpr size_t kIndent = 2;
 constexpr size_t kStatusWidth = 8;  // "degraded"
 constexpr size_t kLongestText = 600;
-
-// Words of other programs: no control characters on a terminal, no second line, no end.
-std::string OneLine(std::string_view text) {
-  std::string line;
-  for (const char c : text.substr(0, kLongestText)) {
-    const bool control = static_cast<unsigned char>(c) < ' ' || c == 127;
-    if (control && !line.empty() && line.back() == ' ') continue;
-    line += control ? ' ' : c;
-  }
-  while (!line.empty() && line.back() == ' ') line.pop_back();
-  if (text.size() > kLongestText) line += "...";
-  return line;
-}
 
 size_t WidthOfNames(const DoctorReport& report) {
   size_t width = 0;
@@ -50,13 +39,13 @@ std::vector<std::string> MissingFor(const DoctorReport& report, const std::strin
 std::string FindingText(const Finding& finding, size_t width) {
   std::string text =
       fmt::format("{:{}}{:{}}  {:{}}  {}\n", "", kIndent, FindingStatusName(finding.status),
-                  kStatusWidth, finding.name, width, OneLine(finding.seen));
+                  kStatusWidth, finding.name, width, OneLine(finding.seen, kLongestText));
   if (finding.status == FindingStatus::kOk) return text;
   const size_t column = kIndent + kStatusWidth + 2 + width + 2;
   if (!finding.meaning.empty())
-    text += fmt::format("{:{}}so:  {}\n", "", column, OneLine(finding.meaning));
+    text += fmt::format("{:{}}so:  {}\n", "", column, OneLine(finding.meaning, kLongestText));
   if (!finding.remedy.empty())
-    text += fmt::format("{:{}}fix: {}\n", "", column, OneLine(finding.remedy));
+    text += fmt::format("{:{}}fix: {}\n", "", column, OneLine(finding.remedy, kLongestText));
   return text;
 }
 

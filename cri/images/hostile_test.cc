@@ -201,13 +201,13 @@ TEST(HostileConfig, IsRefusedNamingTheField) {
     std::string json;
     const char* named;
   } rows[] = {
-      {"", "is not JSON"},
-      {"{", "is not JSON"},
+      {"", ":1: not JSON"},
+      {"{", ":1: not JSON"},
       {"[]", "is not an object"},
       {"null", "is not an object"},
       {std::string(100, '['), "nested"},
       {"{\"a\":[" + Repeated("0", 300'000) + "]}", "values"},
-      {"{\"os\":\"\xff\"}", "is not JSON"},
+      {"{\"os\":\"\xff\"}", ":1: not JSON"},
       {With("[]"), "config"},
       {With("{}", ",\"architecture\":5"), "architecture"},
       {With("{\"User\":7}"), "User"},

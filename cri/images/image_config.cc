@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <set>
 
-#include "cri/images/json.h"
+#include "cri/base/json.h"
 #include "cri/images/manifest.h"
 #include "cri/images/reference.h"
 

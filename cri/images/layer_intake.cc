@@ -3,8 +3,8 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "cri/base/parallel.h"
 #include "cri/images/blob_check.h"
 #include "cri/images/layer/layer_converter.h"
 #include "cri/images/reference.h"
@@ -65,27 +65,21 @@ Result<std::vector<BlobRecord>> LayerIntake::Take(const std::vector<IncomingLaye
                                                   const ImageStore::LoadOptions& options,
                                                   Pins& pins) {
   std::vector<BlobRecord> records(layers.size());
-  std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
   const Cancelled cancelled = [&] { return failed || (options.cancelled && options.cancelled()); };
   std::mutex error_mutex;
   std::optional<Error> first_error;
-  const auto work = [&] {
-    for (size_t i = next++; i < layers.size() && !failed; i = next++) {
-      auto record = TakeOne(layers[i], options, pins, cancelled);
-      if (record) {
-        records[i] = std::move(*record);
-        continue;
-      }
-      const std::lock_guard lock(error_mutex);
-      if (!first_error) first_error = std::move(record).error().While("layer " + layers[i].diff_id);
-      failed = true;
+  ForEachInParallel(layers, kMaximumThreads, [&](const IncomingLayer& layer) {
+    if (failed) return;
+    auto record = TakeOne(layer, options, pins, cancelled);
+    if (record) {
+      records[static_cast<size_t>(&layer - layers.data())] = std::move(*record);
+      return;
     }
-  };
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(layers.size(), kMaximumThreads); ++i) threads.emplace_back(work);
-  work();
-  for (auto& thread : threads) thread.join();
+    const std::lock_guard lock(error_mutex);
+    if (!first_error) first_error = std::move(record).error().While("layer " + layer.diff_id);
+    failed = true;
+  });
   if (first_error) return tl::unexpected(std::move(*first_error));
   return records;
 }

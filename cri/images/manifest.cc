@@ -2,7 +2,7 @@
 
 #include <sys/utsname.h>
 
-#include "cri/images/json.h"
+#include "cri/base/json.h"
 #include "cri/images/reference.h"
 
 namespace catamaran {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "cri/base/parallel.h"
 #include "cri/pods/identity.h"
-#include "cri/pods/parallel.h"
 #include "cri/pods/shim_link.h"
 #include "cri/pods/teardown.h"
 #include "sandbox/base/abort_step.h"
@@ -18,6 +18,8 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kSweepLimit{20};
+// Enough that a few pods which do not answer hold up nobody, few enough for a small node.
+constexpr size_t kParallelPods = 16;
 constexpr char kRebooted[] = "NodeRebooted";
 
 using PodList = std::vector<std::shared_ptr<Pod>>;
@@ -182,7 +184,7 @@ void AdoptPods(Pods& pods, Deadline deadline) {
     std::lock_guard lock(pod->mutex);
     if (pod->state() == SandboxState::kReady && !pod->shim) unconnected.push_back(pod);
   }
-  ForEachInParallel(unconnected,
+  ForEachInParallel(unconnected, kParallelPods,
                     [&](const std::shared_ptr<Pod>& pod) { Adopt(pods, pod, deadline); });
 }
 
@@ -200,7 +202,7 @@ Status Pods::Recover(Deadline deadline) {
   AdoptPods(*this, call.deadline);
   // Lost pods are ended in the background: the lists shall tell the truth when this returns.
   background_.Drain();
-  ForEachInParallel(all,
+  ForEachInParallel(all, kParallelPods,
                     [&](const std::shared_ptr<Pod>& pod) { FinishPod(*this, pod, call.deadline); });
   for (const auto& name : stored.unreadable)
     Report(*this, "folder of pod " + name, SweepFolder(*this, name, call));

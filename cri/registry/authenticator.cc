@@ -1,6 +1,7 @@
 #include "cri/registry/authenticator.h"
 
-#include "cri/images/json.h"
+#include "cri/base/base64.h"
+#include "cri/base/json.h"
 #include "cri/registry/challenge.h"
 
 namespace catamaran {
@@ -10,21 +11,8 @@ constexpr size_t kLargestTokenAnswer = 1 << 20;
 constexpr size_t kLongestToken = 64 << 10;
 constexpr size_t kLongestParameter = 4 << 10;
 
-std::string Base64(std::string_view text) {
-  constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string encoded;
-  for (size_t i = 0; i < text.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t j = 0; j < 3; ++j)
-      bits = (bits << 8) | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0);
-    for (size_t j = 0; j < 4; ++j)
-      encoded += i + j <= text.size() ? kAlphabet[(bits >> (18 - 6 * j)) & 63] : '=';
-  }
-  return encoded;
-}
-
 std::string BasicHeader(const Credentials& credentials) {
-  return "Basic " + Base64(credentials.username + ":" + credentials.password);
+  return "Basic " + EncodeBase64(credentials.username + ":" + credentials.password);
 }
 
 // Where the challenge wants tokens to be fetched. It is the registry's word, but not for sending

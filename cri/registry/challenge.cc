@@ -1,6 +1,6 @@
 #include "cri/registry/challenge.h"
 
-#include <algorithm>
+#include "cri/base/text.h"
 
 namespace catamaran {
 namespace {
@@ -57,13 +57,6 @@ class Scanner {
   std::string_view rest_;
 };
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return lower;
-}
-
 }  // namespace
 
 std::string Challenge::Parameter(std::string_view name) const {
@@ -77,7 +70,7 @@ std::vector<Challenge> ParseChallenges(std::string_view header) {
   Scanner scanner(header);
   for (;;) {
     scanner.SkipBlanksAndCommas();
-    const std::string word = Lower(scanner.Token());
+    const std::string word = ToLower(scanner.Token());
     if (word.empty()) return challenges;
     scanner.SkipBlanks();
     if (!scanner.Skip('=')) {  // a scheme; a parameter has a value

@@ -1,9 +1,9 @@
 #include "cri/registry/credentials.h"
 
-#include <algorithm>
-
+#include "cri/base/base64.h"
+#include "cri/base/json.h"
+#include "cri/base/text.h"
 #include "cri/images/hasher.h"
-#include "cri/images/json.h"
 
 namespace catamaran {
 namespace {
@@ -11,32 +11,11 @@ namespace {
 constexpr char kDockerHub[] = "docker.io";
 constexpr size_t kLongestField = 64 << 10;
 
-std::optional<std::string> DecodeBase64(std::string_view text) {
-  std::string decoded;
-  uint32_t bits = 0;
-  int count = 0;
-  while (!text.empty() && text.back() == '=') text.remove_suffix(1);
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (const char c : text) {
-    const auto value = kAlphabet.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = (bits << 6) | static_cast<uint32_t>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    decoded += static_cast<char>((bits >> count) & 0xff);
-  }
-  return decoded;
-}
-
 // "https://index.docker.io/v1/" and "index.docker.io" are both docker.io.
 std::string HostOf(std::string_view address) {
   if (const auto scheme = address.find("://"); scheme != std::string_view::npos)
     address.remove_prefix(scheme + 3);
-  std::string host(address.substr(0, address.find('/')));
-  std::transform(host.begin(), host.end(), host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string host = ToLower(address.substr(0, address.find('/')));
   return host == "index.docker.io" || host == "registry-1.docker.io" ? kDockerHub : host;
 }
 

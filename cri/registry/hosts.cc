@@ -4,8 +4,9 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "cri/base/go_duration.h"
+#include "cri/base/text.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -154,9 +155,8 @@ class HostReader {
       const std::string header(name.str());
       const auto add = [&](const toml::node& item) -> Status {
         const auto text = item.value<std::string>();
-        const auto bad = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
         if (!text || header.empty() || header.find_first_of(" :\t\r\n") != std::string::npos ||
-            std::any_of(text->begin(), text->end(), bad))
+            HasControlCharacters(*text))
           return Wrong(item, what, kRight);
         headers.emplace_back(header, *text);
         return {};
@@ -171,17 +171,11 @@ class HostReader {
     return {};
   }
 
-  // Go's form, of which one number and one unit are taken: "30s", "500ms", "1m".
   Status ReadDuration(const toml::node& value, const std::string& what,
                       std::optional<std::chrono::milliseconds>& out) const {
-    const std::string text = value.value<std::string>().value_or("");
-    uint32_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const std::string_view unit(end, text.data() + text.size() - end);
-    const uint32_t factor = unit == "ms" ? 1 : unit == "s" ? 1000 : unit == "m" ? 60'000 : 0;
-    if (error != std::errc() || factor == 0 || number == 0 || number > 3'600'000 / factor)
+    out = ParseGoDuration(value.value<std::string>().value_or(""));
+    if (!out || out->count() == 0 || *out > std::chrono::hours(1))
       return Wrong(value, what, "a time up to an hour: \"30s\", \"500ms\", \"1m\"");
-    out = std::chrono::milliseconds(uint64_t{number} * factor);
     return {};
   }
 

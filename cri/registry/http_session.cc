@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 
+#include "cri/base/text.h"
 #include "cri/registry/http.h"
 
 namespace catamaran {
@@ -45,12 +46,6 @@ std::string_view Trim(std::string_view text) {
   while (!text.empty() && strchr(" \t\r\n", text.front()) != nullptr) text.remove_prefix(1);
   while (!text.empty() && strchr(" \t\r\n", text.back()) != nullptr) text.remove_suffix(1);
   return text;
-}
-
-// A value that another party chose (a token) must not add a header of its own.
-bool IsHeaderValue(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return static_cast<unsigned char>(c) >= ' ' && c != 0x7f; });
 }
 
 // One exchange on a session's connections.
@@ -205,10 +200,7 @@ class Response final : public HttpResponse {
     if (line.starts_with("HTTP/")) response->headers_.clear();  // after a 100 Continue
     const auto colon = line.find(':');
     if (colon != std::string_view::npos) {
-      std::string name(line.substr(0, colon));
-      std::transform(name.begin(), name.end(), name.begin(),
-                     [](unsigned char c) { return static_cast<char>(tolower(c)); });
-      response->headers_.emplace_back(std::move(name), Trim(line.substr(colon + 1)));
+      response->headers_.emplace_back(ToLower(line.substr(0, colon)), Trim(line.substr(colon + 1)));
     }
     return size;
   }
@@ -233,8 +225,9 @@ class Session final : public HttpSession {
   Session() : multi_(curl_multi_init()) {}
 
   Result<std::unique_ptr<HttpResponse>> Send(const HttpRequest& request) override {
+    // A value that another party chose (a token) must not add a header of its own.
     for (const auto& [name, value] : request.headers)
-      if (!IsHeaderValue(value))
+      if (HasControlCharacters(value))
         return Fail(ErrorCode::kInvalidArgument, "{}: the header {} would hold control characters",
                     request.url.Shown(), name);
     auto response = std::make_unique<Response>(multi_.get(), request);

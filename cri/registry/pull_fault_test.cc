@@ -125,7 +125,7 @@ TEST_F(PullFaultTest, AFailureThatDoesNotPassEndsThePullAndSaysWhatItWas) {
     Then([](const Request&) {
       return AnswerWith(503, R"({"errors":[{"code":"BUSY","message":"come\nback"}]})");
     });
-  ExpectFails(ErrorCode::kUnavailable, "503, BUSY: come?back");
+  ExpectFails(ErrorCode::kUnavailable, "503, BUSY: come back");
 }
 
 TEST_F(PullFaultTest, LayersThatWereWholeAreNotPulledAgainByTheNextTry) {

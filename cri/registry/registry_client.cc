@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "cri/base/json.h"
+#include "cri/base/text.h"
 #include "cri/images/hasher.h"
-#include "cri/images/json.h"
 #include "cri/images/reference.h"
 #include "cri/registry/blob_stream.h"
 
@@ -13,6 +14,7 @@ namespace {
 constexpr int kMaximumRedirects = 10;
 constexpr int kMaximumChallenges = 3;  // of one request: none sent, a token that ran out, another
 constexpr size_t kMaximumErrorBytes = 64 << 10;
+constexpr size_t kLongestWords = 200;  // of a server, in our errors
 constexpr char kManifestTypes[] =
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -20,14 +22,6 @@ constexpr char kManifestTypes[] =
 
 bool IsRedirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-// What a server says goes into errors and logs: short, and without control characters.
-std::string Printable(std::string text) {
-  text = text.substr(0, 200);
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) >= 0x7f) c = '?';
-  return text;
 }
 
 // "MANIFEST_UNKNOWN: manifest unknown", of distribution-spec's error body; empty where it is none.
@@ -42,7 +36,8 @@ std::string MessageOf(const std::string& body) {
     ASSIGN_OR_RETURN(const auto entry, JsonObject::From(item, std::move(where)));
     ASSIGN_OR_RETURN(const auto code, entry.String("code"));
     ASSIGN_OR_RETURN(const auto text, entry.String("message"));
-    message = Printable(code) + (text.empty() ? "" : ": " + Printable(text));
+    message =
+        OneLine(code, kLongestWords) + (text.empty() ? "" : ": ") + OneLine(text, kLongestWords);
     return {};
   });
   return message;

@@ -1,8 +1,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 
-#include <algorithm>
-
+#include "cri/base/text.h"
 #include "cri/registry/http.h"
 
 namespace catamaran {
@@ -31,9 +30,7 @@ tl::unexpected<Error> NotAUrl(const char* why) {
 Result<Url> PartsOf(const CurlUrl& parsed) {
   Url url;
   url.scheme = PartOf(parsed, CURLUPART_SCHEME);
-  url.host = PartOf(parsed, CURLUPART_HOST);
-  std::transform(url.host.begin(), url.host.end(), url.host.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  url.host = ToLower(PartOf(parsed, CURLUPART_HOST));
   if (url.scheme != "http" && url.scheme != "https") return NotAUrl("is of another scheme");
   if (url.host.empty()) return NotAUrl("names no host");
   if (!PartOf(parsed, CURLUPART_USER).empty() || !PartOf(parsed, CURLUPART_PASSWORD).empty())
@@ -49,11 +46,9 @@ Result<Url> PartsOf(const CurlUrl& parsed) {
 }
 
 Result<Url> Parse(const CurlUrl& url, const std::string& text) {
-  const bool plain =
-      text.size() <= kLongestUrl && std::all_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) > ' ' && c != 0x7f;
-      });
-  if (!plain) return NotAUrl("is too long or holds blanks or control characters");
+  if (text.size() > kLongestUrl || HasControlCharacters(text) ||
+      text.find(' ') != std::string::npos)
+    return NotAUrl("is too long or holds blanks or control characters");
   // libcurl takes "https:///x" for the host x.
   const size_t scheme = text.find_first_of(":/?#");
   if (scheme != std::string::npos && text.substr(scheme).starts_with(":///"))

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <climits>
 
+#include "cri/base/text.h"
+
 namespace catamaran {
 namespace {
 
@@ -79,12 +81,6 @@ bool IsIpAddress(const std::string& text) {
   const std::string without_zone = text.substr(0, text.find('%'));
   return inet_pton(AF_INET, text.c_str(), address) == 1 ||
          inet_pton(AF_INET6, without_zone.c_str(), address) == 1;
-}
-
-bool HasControlCharacters(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) == 0x7f;
-  });
 }
 
 }  // namespace catamaran

@@ -27,6 +27,5 @@ Result<std::string> CheckRelativePath(std::string_view field, const std::string&
 // 0 to 2^31-1, what the kernel and /etc/passwd agree on.
 Result<uint32_t> CheckUserOrGroupId(std::string_view field, int64_t id);
 bool IsIpAddress(const std::string& text);
-bool HasControlCharacters(std::string_view text);
 
 }  // namespace catamaran

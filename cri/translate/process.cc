@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "cri/base/text.h"
 #include "cri/translate/fields.h"
 #include "cri/translate/parts.h"
 

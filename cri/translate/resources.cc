@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cri/base/text.h"
 #include "cri/translate/fields.h"
 #include "cri/translate/translate.h"
 

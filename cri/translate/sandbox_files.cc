@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cri/base/text.h"
 #include "cri/translate/fields.h"
 #include "cri/translate/parts.h"
 

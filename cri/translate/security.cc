@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "cri/base/text.h"
 #include "cri/translate/capabilities.h"
 #include "cri/translate/fields.h"
 #include "cri/translate/parts.h"

@@ -4,8 +4,9 @@
 #include <sys/statfs.h>
 
 #include <algorithm>
-#include <atomic>
 
+#include "cri/base/parallel.h"
+#include "cri/base/text.h"
 #include "cri/network/cni/cni_result.h"
 #include "cri/network/cni/json_text.h"
 #include "cri/network/cni/plugin_chain.h"
@@ -31,10 +32,7 @@ constexpr size_t kMostAtOnce = 8;
 
 // "K=V;K=V" has no quoting (CNI SPEC.md, CNI_ARGS).
 Status AddArgument(const std::string& key, const std::string& value, std::string* out) {
-  const bool good = std::none_of(value.begin(), value.end(), [](unsigned char c) {
-    return c == ';' || c == '=' || c < 0x20 || c == 0x7f;
-  });
-  if (!good)
+  if (HasControlCharacters(value) || value.find_first_of(";=") != std::string::npos)
     return Fail(ErrorCode::kInvalidArgument, "{} \"{}\": must have no ';' and no '=' for plugins",
                 key, value);
   *out += ";" + key + "=" + value;
@@ -231,19 +229,13 @@ Status CniNetwork::Detach(const PodId& pod, Deadline deadline) {
 
 // A few at once, so that one plugin that hangs holds up one pod.
 Status CniNetwork::DetachAll(const std::vector<PodId>& pods, Deadline deadline) {
-  std::atomic<size_t> next = 0;
   std::mutex mutex;
   Status first;
-  const auto work = [&] {
-    for (size_t i = next++; i < pods.size(); i = next++) {
-      auto done = Detach(pods[i], deadline);
-      const std::lock_guard lock(mutex);
-      if (!done && first) first = std::move(done);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < std::min(kMostAtOnce, pods.size()); ++i) threads.emplace_back(work);
-  for (auto& thread : threads) thread.join();
+  ForEachInParallel(pods, kMostAtOnce, [&](const PodId& pod) {
+    auto done = Detach(pod, deadline);
+    const std::lock_guard lock(mutex);
+    if (!done && first) first = std::move(done);
+  });
   return first;
 }
 

@@ -1,6 +1,6 @@
 #include "cri/network/cni/json_text.h"
 
-#include <algorithm>
+#include "cri/base/json.h"
 
 namespace catamaran {
 namespace {
@@ -9,10 +9,6 @@ using nlohmann::json;
 
 constexpr size_t kLongestValue = 100;
 
-long LineOf(std::string_view text, size_t byte) {
-  return 1 + std::count(text.begin(), text.begin() + std::min(byte, text.size()), '\n');
-}
-
 std::string PathOf(const std::string& path, const char* key) {
   return path.empty() ? key : path + "." + key;
 }
@@ -20,24 +16,7 @@ std::string PathOf(const std::string& path, const char* key) {
 }  // namespace
 
 Result<json> ParseJsonObject(std::string_view text, const std::string& source) {
-  bool too_deep = false;
-  const auto bound = [&](int depth, json::parse_event_t, json&) {
-    if (depth > kDeepestJson) too_deep = true;
-    return !too_deep;
-  };
-  json value;
-  // The library's exceptions end here.
-  try {
-    value = json::parse(text, bound);
-  } catch (const json::parse_error& error) {
-    return Fail(ErrorCode::kInvalidArgument, "{}:{}: not JSON: {}", source,
-                LineOf(text, error.byte), error.what());
-  } catch (const json::exception& error) {  // numbers out of range
-    return Fail(ErrorCode::kInvalidArgument, "{}: not JSON: {}", source, error.what());
-  }
-  if (too_deep)
-    return Fail(ErrorCode::kInvalidArgument, "{}: nested deeper than {} levels", source,
-                kDeepestJson);
+  ASSIGN_OR_RETURN(json value, ParseJson(text, source, JsonComplaint::kLineAndWords));
   if (!value.is_object())
     return Fail(ErrorCode::kInvalidArgument, "{}: must be a JSON object, not {}", source,
                 value.type_name());

@@ -8,10 +8,8 @@
 
 namespace catamaran {
 
-// Texts from outside are bounded by their readers; their nesting is bounded here.
-inline constexpr int kDeepestJson = 64;
-
-// The object that `text` is. kInvalidArgument naming source:line otherwise.
+// The object that `text` is, within ParseJson's bounds. kInvalidArgument naming source:line
+// otherwise.
 Result<nlohmann::json> ParseJsonObject(std::string_view text, const std::string& source);
 // One line; bytes that are not UTF-8 are replaced.
 std::string JsonText(const nlohmann::json& value);

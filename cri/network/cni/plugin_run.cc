@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "cri/base/text.h"
 #include "cri/network/cni/json_text.h"
 #include "cri/network/program_run.h"
 #include "sandbox/base/files.h"
@@ -21,17 +22,6 @@ constexpr char kUsualPath[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 // A program that an installer is just writing cannot be executed yet.
 constexpr int kMostAttempts = 5;
 constexpr std::chrono::milliseconds kAttemptInterval{1000};
-
-// What was said, fit for one message.
-std::string Quote(const std::string& text) {
-  std::string quote;
-  for (const char c : text.substr(0, kLongestQuote)) {
-    const auto byte = static_cast<unsigned char>(c);
-    quote += byte < 0x20 || byte == 0x7f ? ' ' : c;
-  }
-  while (!quote.empty() && quote.back() == ' ') quote.pop_back();
-  return text.size() > kLongestQuote ? quote + "..." : quote;
-}
 
 std::vector<std::string> Environment(const PluginCall& call, const std::vector<HostPath>& folders) {
   std::vector<std::string> environment;
@@ -79,13 +69,16 @@ void ReadFailure(const std::string& name, const ProgramEnd& end, PluginAnswer* a
     const bool more = details != said->end() && details->is_string() && *details != "";
     answer->error.code = CodeOf(answer->error_code);
     answer->error.message =
-        Quote(fmt::format("code {}: {}{}", answer->error_code, (*said)["msg"].get<std::string>(),
-                          more ? ": " + details->get<std::string>() : ""));
+        OneLine(fmt::format("code {}: {}{}", answer->error_code, (*said)["msg"].get<std::string>(),
+                            more ? ": " + details->get<std::string>() : ""),
+                kLongestQuote);
     return;
   }
   answer->error.message = fmt::format("ended with {} without a CNI error", end.exit_code);
-  if (!end.output.empty()) answer->error.message += ", printed: " + Quote(end.output);
-  if (!end.diagnostics.empty()) answer->error.message += ", said: " + Quote(end.diagnostics);
+  if (!end.output.empty())
+    answer->error.message += ", printed: " + OneLine(end.output, kLongestQuote);
+  if (!end.diagnostics.empty())
+    answer->error.message += ", said: " + OneLine(end.diagnostics, kLongestQuote);
 }
 
 Result<ProgramEnd> RunOnceWritten(const UniqueFd& program, const ProgramRun& run,
@@ -141,7 +134,8 @@ Result<PluginAnswer> PluginRunner::Run(const std::string& type, const PluginCall
   if (!result) {
     answer.ok = false;
     answer.error = {ErrorCode::kInternal, 0,
-                    fmt::format("{}, printed: {}", result.error().message, Quote(end->output))};
+                    fmt::format("{}, printed: {}", result.error().message,
+                                OneLine(end->output, kLongestQuote))};
     return answer;
   }
   answer.result = std::move(*result);

@@ -8,6 +8,8 @@
 #include <memory>
 #include <vector>
 
+#include "cri/base/base64.h"
+
 namespace catamaran {
 namespace {
 
@@ -76,17 +78,8 @@ TestCertificate Make(const std::string& name, const TestCertificate* authority) 
   return {TextOf(certificate_text), TextOf(key_text)};
 }
 
-std::string Base64(const std::string& bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()),
-                                   static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(size));
-  return text;
-}
-
 std::string Base64Url(const std::string& bytes) {
-  std::string text = Base64(bytes);
+  std::string text = EncodeBase64(bytes);
   while (text.ends_with('=')) text.pop_back();
   for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
   return text;
@@ -105,7 +98,7 @@ std::string SignToken(const std::string& claims, const TestCertificate& signer) 
   std::string der(static_cast<size_t>(i2d_X509(certificate.get(), nullptr)), '\0');
   auto* out = reinterpret_cast<unsigned char*>(der.data());
   i2d_X509(certificate.get(), &out);
-  const std::string head = R"({"typ":"JWT","alg":"RS256","x5c":[")" + Base64(der) + "\"]}";
+  const std::string head = R"({"typ":"JWT","alg":"RS256","x5c":[")" + EncodeBase64(der) + "\"]}";
   const std::string text = Base64Url(head) + "." + Base64Url(claims);
   const Key key = KeyOf(signer);
   const std::unique_ptr<EVP_MD_CTX, Free<EVP_MD_CTX_free>> context(EVP_MD_CTX_new());

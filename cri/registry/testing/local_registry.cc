@@ -1,6 +1,5 @@
 #include "cri/registry/testing/local_registry.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
@@ -14,6 +13,7 @@
 
 #include "cri/images/hasher.h"
 #include "cri/images/reference.h"
+#include "cri/registry/testing/loopback.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/unique_fd.h"
 
@@ -23,14 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kPatience = std::chrono::seconds(60);
-
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 int FreePort() {
   const UniqueFd probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

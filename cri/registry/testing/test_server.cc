@@ -1,25 +1,17 @@
 #include "cri/registry/testing/test_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+
+#include "cri/base/text.h"
+#include "cri/registry/testing/loopback.h"
 
 namespace catamaran {
 namespace {
 
 constexpr size_t kBlock = 64 << 10;
-
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 bool SendAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -28,12 +20,6 @@ bool SendAll(int fd, std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(count));
   }
   return true;
-}
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(tolower(c)); });
-  return text;
 }
 
 // The request that starts `text`, once its head and body are there.
@@ -47,7 +33,7 @@ bool ParseRequest(const std::string& text, TestServer::Request& request) {
   for (size_t at = line_end + 2; at + 2 < head;) {
     const size_t end = text.find("\r\n", at);
     const size_t colon = text.find(':', at);
-    request.headers[Lower(text.substr(at, colon - at))] = text.substr(colon + 2, end - colon - 2);
+    request.headers[ToLower(text.substr(at, colon - at))] = text.substr(colon + 2, end - colon - 2);
     at = end + 2;
   }
   const size_t length = strtoul(request.Header("content-length").c_str(), nullptr, 10);

@@ -12,9 +12,14 @@
 
 namespace catamaran {
 
+// What an error says of a text that is not JSON: the parser's words quote some of it, which may be
+// a secret.
+enum class JsonComplaint { kLine, kLineAndWords };
+
 // Parses hostile JSON: nesting, number of values and so memory are bounded before the parser sees
-// it. kInvalidArgument naming `what`.
-Result<nlohmann::json> ParseJson(std::string_view text, std::string_view what);
+// it. kInvalidArgument naming `what` and the line.
+Result<nlohmann::json> ParseJson(std::string_view text, std::string_view what,
+                                 JsonComplaint complaint = JsonComplaint::kLine);
 
 // Typed access to one JSON object: each accessor treats absent and null alike (an empty value) and
 // fails with kInvalidArgument naming the document, the field, and the type it should have. Strings

@@ -1,4 +1,6 @@
-#include "cri/images/json.h"
+#include "cri/base/json.h"
+
+#include <algorithm>
 
 namespace catamaran {
 namespace {
@@ -30,6 +32,10 @@ Status CheckShape(std::string_view text, std::string_view what) {
   return {};
 }
 
+long LineOf(std::string_view text, size_t byte) {
+  return 1 + std::count(text.begin(), text.begin() + std::min(byte, text.size()), '\n');
+}
+
 const nlohmann::json& Null() {
   static const nlohmann::json kNull;
   return kNull;
@@ -42,11 +48,22 @@ const nlohmann::json& EmptyObject() {
 
 }  // namespace
 
-Result<nlohmann::json> ParseJson(std::string_view text, std::string_view what) {
+Result<nlohmann::json> ParseJson(std::string_view text, std::string_view what,
+                                 JsonComplaint complaint) {
   RETURN_IF_ERROR(CheckShape(text, what));
-  nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) return Fail(ErrorCode::kInvalidArgument, "{}: is not JSON", what);
-  return value;
+  // The library's exceptions end here.
+  const auto failed = [&](const std::string& place, const char* words) {
+    const bool quote = complaint == JsonComplaint::kLineAndWords;
+    return Fail(ErrorCode::kInvalidArgument, "{}: not JSON{}{}", place, quote ? ": " : "",
+                quote ? words : "");
+  };
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    return failed(fmt::format("{}:{}", what, LineOf(text, error.byte)), error.what());
+  } catch (const nlohmann::json::exception& error) {  // numbers out of range
+    return failed(std::string(what), error.what());
+  }
 }
 
 Result<std::string> JsonString(const nlohmann::json& value, const std::string& where) {

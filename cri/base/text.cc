@@ -1,0 +1,34 @@
+#include "cri/base/text.h"
+
+#include <algorithm>
+
+namespace catamaran {
+namespace {
+
+bool IsControl(char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }
+
+}  // namespace
+
+std::string ToLower(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return lower;
+}
+
+bool HasControlCharacters(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), IsControl);
+}
+
+std::string OneLine(std::string_view text, size_t limit) {
+  std::string line;
+  for (const char c : text.substr(0, limit)) {
+    if (IsControl(c) && line.ends_with(' ')) continue;
+    line += IsControl(c) ? ' ' : c;
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  if (text.size() > limit) line += "...";
+  return line;
+}
+
+}  // namespace catamaran

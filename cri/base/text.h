@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace catamaran {
+
+// With A to Z in lower case, whatever the locale; other bytes as they are.
+std::string ToLower(std::string_view text);
+
+// Whether there are bytes below ' ', or DEL.
+bool HasControlCharacters(std::string_view text);
+
+// Words of strangers fit for one line of a message or a terminal: runs of control characters become
+// a blank, those at the end go, and what is longer than `limit` bytes ends in "...".
+std::string OneLine(std::string_view text, size_t limit);
+
+}  // namespace catamaran
