@@ -102,12 +102,11 @@ Status ImagePullCommand(const Config& config, const PullFlags& flags) {
   }
   signal(SIGPIPE, SIG_IGN);  // a registry that hangs up is an error, not our end
   ImagePuller puller(*access.store, {config.images.hosts_dir, config.images.docker_config, {}});
-  std::optional<AuthFields> auth;
-  if (!credentials.empty())
-    auth = AuthFields{credentials.username,       credentials.password,      "", "",
-                      credentials.identity_token, credentials.registry_token};
+  const AuthFields auth{credentials.username,       credentials.password,      "", "",
+                        credentials.identity_token, credentials.registry_token};
   ASSIGN_OR_RETURN(const auto image,
-                   puller.Pull(flags.reference, auth, {"", progress, Deadline::Never()}));
+                   puller.Pull(flags.reference, auth.empty() ? std::nullopt : std::optional(auth),
+                               {"", progress, Deadline::Never()}));
   Print(ToLines({image}));
   return {};
 }

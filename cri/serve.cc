@@ -73,11 +73,8 @@ struct Daemon {
 
 Result<Daemon> MakeDaemon(const Config& config) {
   Daemon daemon;
-  ASSIGN_OR_RETURN(
-      daemon.images,
-      ImageStore::Open(config.root / "images", {config.images.pinned, [](const std::string& text) {
-                                                  Log(LogLevel::kWarn, "notice", {{"what", text}});
-                                                }}));
+  ASSIGN_OR_RETURN(daemon.images,
+                   ImageStore::Open(config.root / "images", {config.images.pinned, WriteNotice}));
   daemon.puller = std::make_unique<ImagePuller>(
       *daemon.images,
       ImagePuller::Options{config.images.hosts_dir, config.images.docker_config, {}});

@@ -74,66 +74,43 @@ Result<size_t> BlobStream::Read(char* buffer, size_t size) {
 }
 
 Status BlobStream::Connect() {
-  for (;;) {
-    ASSIGN_OR_RETURN(host_, rotation_.Next(caller_.deadline, caller_.cancelled));
-    auto response = AskFor(host_);
-    if (response) {
-      const int status = (*response)->status();
-      if (status == 200 || status == 206) {
-        auto accepted = Accept(**response, host_);
-        if (accepted) {
-          client_.NoteReach(host_, true);
-          asked_.insert(host_);
-          response_ = std::move(*response);
-          connected_at_ = offset_;
-          return {};
-        }
-        response = tl::unexpected(std::move(accepted).error());
-      }
-    }
-    if (!response && response.error().code == ErrorCode::kDeadlineExceeded)
-      return tl::unexpected(std::move(response).error());
-    std::optional<std::chrono::milliseconds> wait;
-    if (response) {
-      wait = ParseRetryAfter((*response)->Header("retry-after"));
-      response = tl::unexpected(ErrorOfAnswer(
-          **response, fmt::format("{}: blob {} of {}", client_.hosts_[host_].host.base.Origin(),
-                                  descriptor_.digest, client_.repository_)));
-    }
-    client_.NoteReach(host_, response.error().code != ErrorCode::kUnavailable);
-    rotation_.Failed(std::move(response).error(), wait);
-  }
-}
-
-Result<std::unique_ptr<HttpResponse>> BlobStream::AskFor(size_t host) {
-  RegistryClient::Wanted wanted{"/blobs/" + descriptor_.digest, {}};
+  RegistryClient::Wanted wanted{"blob " + descriptor_.digest, "/blobs/" + descriptor_.digest, {}};
   if (offset_ > 0) wanted.headers.emplace_back("Range", fmt::format("bytes={}-", offset_));
-  return client_.Ask(host, wanted, *session_, caller_);
+  ASSIGN_OR_RETURN(host_,
+                   client_.AskInTurn(rotation_, wanted, *session_, caller_,
+                                     [this](std::unique_ptr<HttpResponse> response) -> Status {
+                                       RETURN_IF_ERROR(Accept(*response));
+                                       response_ = std::move(response);
+                                       return {};
+                                     }));
+  asked_.insert(host_);
+  connected_at_ = offset_;
+  return {};
 }
 
-Status BlobStream::Accept(HttpResponse& response, size_t host) {
+Status BlobStream::Accept(HttpResponse& response) const {
   const bool partial = response.status() == 206;
   const uint64_t expected = descriptor_.size - (partial ? offset_ : 0);
   const auto length = ParseNumber(response.Header("content-length"));
   const auto start = StartOfRange(response.Header("content-range"));
   if (partial && start != offset_)
-    return Fail(ErrorCode::kDataLoss, "{}: blob {}: asked for the bytes from {} on it gives others",
-                client_.hosts_[host].host.base.Origin(), descriptor_.digest, offset_);
+    return Fail(ErrorCode::kDataLoss, "blob {}: asked for the bytes from {} on it gives others",
+                descriptor_.digest, offset_);
   if (length && *length != expected)
-    return Fail(ErrorCode::kDataLoss, "{}: blob {}: it has {} bytes, the manifest says {}",
-                client_.hosts_[host].host.base.Origin(), descriptor_.digest, *length, expected);
+    return Fail(ErrorCode::kDataLoss, "blob {}: it has {} bytes, the manifest says {}",
+                descriptor_.digest, *length, expected);
   if (!partial && offset_ > 0) return Discard(response, offset_);
   return {};
 }
 
-Status BlobStream::Discard(HttpResponse& response, uint64_t count) {
+Status BlobStream::Discard(HttpResponse& response, uint64_t count) const {
   std::vector<char> buffer(64 << 10);
   while (count > 0) {
     ASSIGN_OR_RETURN(const size_t read,
                      response.Read(buffer.data(), std::min<uint64_t>(count, buffer.size())));
     if (read == 0)
-      return Fail(ErrorCode::kUnavailable, "{}: blob {} ended before the part that is missing",
-                  client_.hosts_[host_].host.base.Origin(), descriptor_.digest);
+      return Fail(ErrorCode::kUnavailable, "blob {} ended before the part that is missing",
+                  descriptor_.digest);
     count -= read;
   }
   return {};

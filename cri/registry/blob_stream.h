@@ -24,10 +24,9 @@ class BlobStream : public ByteSource {
  private:
   // Finds a host that gives the bytes from offset_ on.
   Status Connect();
-  Result<std::unique_ptr<HttpResponse>> AskFor(size_t host);
-  // Checks that the answer is what was asked for, from offset_ on.
-  Status Accept(HttpResponse& response, size_t host);
-  Status Discard(HttpResponse& response, uint64_t count);
+  // Checks that the answer is what was asked for, and leaves it at offset_.
+  Status Accept(HttpResponse& response) const;
+  Status Discard(HttpResponse& response, uint64_t count) const;
 
   RegistryClient& client_;
   const Descriptor descriptor_;

@@ -31,6 +31,12 @@ struct AuthFields {
   std::string server_address;
   std::string identity_token;
   std::string registry_token;
+
+  // Whether they prove nothing: a server's address alone does not.
+  bool empty() const {
+    return username.empty() && password.empty() && auth.empty() && identity_token.empty() &&
+           registry_token.empty();
+  }
 };
 
 // The credentials to use for the registry `host` ("docker.io", "r.test:5000"); none where the

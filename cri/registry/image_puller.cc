@@ -1,6 +1,7 @@
 #include "cri/registry/image_puller.h"
 
 #include <atomic>
+#include <system_error>
 #include <thread>
 
 #include "cri/images/incoming_image.h"
@@ -114,19 +115,25 @@ Result<ImagePuller::Source> ImagePuller::Locate(const std::string& reference,
   return source;
 }
 
-std::shared_ptr<ImagePuller::Flight> ImagePuller::Join(Source source) {
+Result<std::shared_ptr<ImagePuller::Flight>> ImagePuller::Join(Source source) {
   std::string key = source.reference.ToString();
   for (const auto& host : source.hosts) key += " " + host.credentials.Fingerprint();
   const std::lock_guard lock(mutex_);
-  auto& flight = flights_[key];
-  if (flight == nullptr) {
-    flight = std::make_shared<Flight>();
-    flight->key = key;
-    flight->source = std::move(source);
-    ++flying_;
-    std::thread([this, flight] { Fly(flight); }).detach();
+  if (const auto known = flights_.find(key); known != flights_.end()) {
+    ++known->second->waiters;
+    return known->second;
   }
-  ++flight->waiters;
+  auto flight = std::make_shared<Flight>();
+  flight->key = key;
+  flight->source = std::move(source);
+  flight->waiters = 1;
+  try {
+    std::thread([this, flight] { Fly(flight); }).detach();
+  } catch (const std::system_error& error) {
+    return Fail(ErrorCode::kResourceExhausted, "start a thread: {}", error.what());
+  }
+  ++flying_;  // it ends under the lock
+  flights_.emplace(std::move(key), flight);
   return flight;
 }
 
@@ -182,7 +189,7 @@ Result<Image> ImagePuller::Pull(const std::string& reference, const std::optiona
                                 const ImageStore::LoadOptions& options) {
   ASSIGN_OR_RETURN(Source source, Locate(reference, auth));
   const std::string name = source.reference.ToString();
-  const auto flight = Join(std::move(source));
+  ASSIGN_OR_RETURN(const auto flight, Join(std::move(source)));
   auto result = Wait(*flight, options);
   {
     const std::lock_guard lock(mutex_);

@@ -49,7 +49,7 @@ class ImagePuller {
   Result<Source> Locate(const std::string& reference, const std::optional<AuthFields>& auth) const;
   Result<Credentials> CredentialsOf(const RegistryHost& host, const std::string& registry,
                                     const std::optional<AuthFields>& auth) const;
-  std::shared_ptr<Flight> Join(Source source);
+  Result<std::shared_ptr<Flight>> Join(Source source);
   Result<Image> Wait(Flight& flight, const ImageStore::LoadOptions& options);
   void Fly(const std::shared_ptr<Flight>& flight);
 

@@ -158,6 +158,34 @@ Result<std::unique_ptr<HttpResponse>> RegistryClient::Ask(size_t index, const Wa
   }
 }
 
+Result<size_t> RegistryClient::AskInTurn(HostRotation& rotation, const Wanted& wanted,
+                                         HttpSession& session, const Caller& caller,
+                                         const Accept& accept) {
+  for (;;) {
+    ASSIGN_OR_RETURN(const size_t host, rotation.Next(caller.deadline, caller.cancelled));
+    const std::string origin = hosts_[host].host.base.Origin();
+    std::optional<std::chrono::milliseconds> wait;
+    Error error;
+    if (auto response = Ask(host, wanted, session, caller); !response) {
+      error = std::move(response).error();
+    } else if (const int status = (*response)->status(); status == 200 || status == 206) {
+      auto accepted = accept(std::move(*response));
+      if (accepted) {
+        NoteReach(host, true);
+        return host;
+      }
+      error = std::move(accepted).error().While(origin);
+    } else {
+      wait = ParseRetryAfter((*response)->Header("retry-after"));
+      error =
+          ErrorOfAnswer(**response, fmt::format("{}: {} of {}", origin, wanted.what, repository_));
+    }
+    if (error.code == ErrorCode::kDeadlineExceeded) return tl::unexpected(std::move(error));
+    NoteReach(host, error.code != ErrorCode::kUnavailable);
+    rotation.Failed(std::move(error), wait);
+  }
+}
+
 Result<RegistryClient::FetchedManifest> RegistryClient::ReadManifest(HttpResponse& response,
                                                                      const std::string& reference) {
   const std::string announced = response.Header("docker-content-digest");
@@ -176,33 +204,23 @@ Result<RegistryClient::FetchedManifest> RegistryClient::ReadManifest(HttpRespons
 Result<RegistryClient::FetchedManifest> RegistryClient::FetchManifest(const std::string& reference,
                                                                       const Caller& caller) {
   const auto session = BorrowSession();
-  const Wanted wanted{"/manifests/" + reference, {{"Accept", kManifestTypes}}};
+  const Wanted wanted{
+      "manifest " + reference, "/manifests/" + reference, {{"Accept", kManifestTypes}}};
   const auto hosts = HostsFor(IsDigest(reference) ? Need::kPull : Need::kResolve);
   if (hosts.empty())
     return Fail(ErrorCode::kInvalidArgument,
                 "no host of {} has the capability that manifest {} needs (pull, resolve)",
                 registry_, reference);
   HostRotation rotation(hosts, patience_.retry);
-  for (;;) {
-    ASSIGN_OR_RETURN(const size_t host, rotation.Next(caller.deadline, caller.cancelled));
-    auto response = Ask(host, wanted, *session, caller);
-    if (response && (*response)->status() == 200) {
-      auto manifest = ReadManifest(**response, reference);
-      if (manifest) return manifest;
-      response = tl::unexpected(std::move(manifest).error().While(hosts_[host].host.base.Origin()));
-    }
-    if (!response && response.error().code == ErrorCode::kDeadlineExceeded)
-      return tl::unexpected(std::move(response).error());
-    std::optional<std::chrono::milliseconds> wait;
-    if (response) {
-      wait = ParseRetryAfter((*response)->Header("retry-after"));
-      response = tl::unexpected(ErrorOfAnswer(
-          **response, fmt::format("{}: manifest {} of {}", hosts_[host].host.base.Origin(),
-                                  reference, repository_)));
-    }
-    NoteReach(host, response.error().code != ErrorCode::kUnavailable);
-    rotation.Failed(std::move(response).error(), wait);
-  }
+  FetchedManifest manifest;
+  const auto read = [&](std::unique_ptr<HttpResponse> response) -> Status {
+    if (response->status() != 200)
+      return tl::unexpected(ErrorOfAnswer(*response, wanted.what));  // a part was not asked for
+    ASSIGN_OR_RETURN(manifest, ReadManifest(*response, reference));
+    return {};
+  };
+  RETURN_IF_ERROR(AskInTurn(rotation, wanted, *session, caller, read));
+  return manifest;
 }
 
 Result<std::string> RegistryClient::FetchContent(const Descriptor& descriptor, size_t limit,

@@ -65,6 +65,7 @@ class RegistryClient {
   friend class BlobSource;
   enum class Need { kResolve, kPull };
   struct Wanted {
+    std::string what;  // for errors: "manifest latest"
     std::string path;  // below the repository: "/manifests/latest"
     std::vector<HttpRequest::Header> headers;
   };
@@ -74,6 +75,11 @@ class RegistryClient {
   // Hosts that can do this, those that were out of reach in this pull behind the others.
   std::vector<size_t> HostsFor(Need need);
   void NoteReach(size_t host, bool reached);
+  // Asks host after host, as `rotation` says, until `accept` takes what one answered (200, 206).
+  // Returns which one that was.
+  using Accept = std::function<Status(std::unique_ptr<HttpResponse>)>;
+  Result<size_t> AskInTurn(HostRotation& rotation, const Wanted& wanted, HttpSession& session,
+                           const Caller& caller, const Accept& accept);
   // One request to one host, with its authentication and redirects; any status.
   Result<std::unique_ptr<HttpResponse>> Ask(size_t host, const Wanted& wanted, HttpSession& session,
                                             const Caller& caller);

@@ -258,9 +258,9 @@ class ControlService final : public control::Control::Service {
     const EventStream stream(*context, *writer);
     const AuthFields fields{request->username(),       request->password(),      "", "",
                             request->identity_token(), request->registry_token()};
-    const bool anonymous = CredentialsFor(fields, "").value_or(Credentials()).empty();
-    auto image = parts_.puller.Pull(
-        request->reference(), anonymous ? std::nullopt : std::optional(fields), stream.Options(""));
+    auto image = parts_.puller.Pull(request->reference(),
+                                    fields.empty() ? std::nullopt : std::optional(fields),
+                                    stream.Options(""));
     Log(image ? LogLevel::kInfo : LogLevel::kWarn, "PullImage",
         {{"image", request->reference()}, {"error", image ? "" : image.error().message}});
     if (!image) return ToGrpcStatus(image.error());

@@ -8,9 +8,7 @@ std::optional<AuthFields> FieldsOf(const v1::PullImageRequest& request) {
   const v1::AuthConfig& auth = request.auth();
   AuthFields fields{auth.username(),       auth.password(),       auth.auth(),
                     auth.server_address(), auth.identity_token(), auth.registry_token()};
-  const bool empty = fields.username.empty() && fields.password.empty() && fields.auth.empty() &&
-                     fields.identity_token.empty() && fields.registry_token.empty();
-  if (empty) return std::nullopt;  // what the kubelet sends where it knows none
+  if (fields.empty()) return std::nullopt;  // what the kubelet sends where it knows none
   return fields;
 }
 
