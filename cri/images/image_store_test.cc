@@ -265,6 +265,25 @@ TEST_F(ImageStoreTest, ADamagedBlobIsMadeAgainWhenItsImageIsLoaded) {
   EXPECT_EQ(ReadFile(blob).value(), good);
 }
 
+// Bytes that this process has read from files so far.
+uint64_t BytesRead() {
+  const std::string text = ReadFile("/proc/self/io").value();
+  return std::stoull(text.substr(text.find("rchar: ") + 7));
+}
+
+TEST_F(ImageStoreTest, ABlobThatWasReadWholeIsNotReadAgain) {
+  constexpr size_t kBytes = 20 << 20;
+  const TestImage image{.layers = {TarBuilder().File("big", std::string(kBytes, 'x')).Build()}};
+  Load(image);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // see FileStamp::IsRecent
+  const uint64_t start = BytesRead();
+  Load(image);
+  const uint64_t first = BytesRead();
+  Load(image);
+  EXPECT_GE(first - start, kBytes);
+  EXPECT_LT(BytesRead() - first, kBytes);
+}
+
 // A power cut may have taken what the disk said it had.
 TEST_F(ImageStoreTest, ABlobFoundDamagedAfterABootTakesItsImagesWithIt) {
   Load(Simple("app"));

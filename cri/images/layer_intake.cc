@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "cri/base/parallel.h"
-#include "cri/images/blob_check.h"
 #include "cri/images/layer/layer_converter.h"
 #include "cri/images/reference.h"
 #include "sandbox/base/files.h"
@@ -135,7 +134,7 @@ Result<BlobRecord> LayerIntake::VerifyOrConvert(const IncomingLayer& layer,
                                                 const std::optional<BlobRecord>& known,
                                                 const ImageStore::LoadOptions& options,
                                                 const Cancelled& cancelled, Flight& flight) {
-  if (known && VerifyBlob(folder_.BlobPath(layer.diff_id), *known)) {
+  if (known && IsWhole(*known)) {
     if (options.progress)
       options.progress({layer.diff_id, layer.size_bytes, layer.size_bytes, true});
     return *known;
@@ -171,11 +170,34 @@ Result<BlobRecord> LayerIntake::Convert(const IncomingLayer& layer,
                     converted.implicit_folders};
 }
 
+bool LayerIntake::IsWhole(const BlobRecord& blob) {
+  const HostPath path = folder_.BlobPath(blob.diff_id);
+  const auto stamp = StampOf(path);
+  if (!stamp) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = whole_.find(blob.diff_id);
+    if (known != whole_.end() && known->second == *stamp) return true;
+  }
+  if (!VerifyBlob(path, blob)) return false;
+  if (!stamp->IsRecent()) {
+    const std::lock_guard lock(mutex_);
+    whole_[blob.diff_id] = *stamp;
+  }
+  return true;
+}
+
+Status LayerIntake::RemoveBlobLocked(const std::string& diff_id) {
+  whole_.erase(diff_id);
+  return folder_.RemoveBlob(diff_id);
+}
+
 void LayerIntake::KeepFinished(Pins& pins) {
   const std::lock_guard lock(mutex_);
   const auto unfinished =
       std::stable_partition(pins.diff_ids_.begin(), pins.diff_ids_.end(),
                             [this](const auto& diff_id) { return ready_.contains(diff_id); });
+  if (unfinished == pins.diff_ids_.begin()) return;
   kept_.push_back({{pins.diff_ids_.begin(), unfinished}, Deadline::After(kKeepFinished)});
   pins.diff_ids_.erase(pins.diff_ids_.begin(), unfinished);
 }
@@ -198,7 +220,7 @@ void LayerIntake::UnpinLocked(const std::vector<std::string>& diff_ids) {
     ready_.erase(diff_id);
     const auto known = index_.Blob(diff_id);
     // Where the index cannot be asked the file stays; the next start sweeps it.
-    if (known && !*known) (void)folder_.RemoveBlob(diff_id);
+    if (known && !*known) (void)RemoveBlobLocked(diff_id);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "cri/images/blob_check.h"
 #include "cri/images/blob_folder.h"
 #include "cri/images/image_index.h"
 #include "cri/images/image_store.h"
@@ -50,6 +51,7 @@ class LayerIntake {
 
   // Call with the mutex held.
   std::set<std::string> PinnedLocked() const;
+  Status RemoveBlobLocked(const std::string& diff_id);
   void DropKeptLocked();  // whose time is over
 
  private:
@@ -72,6 +74,9 @@ class LayerIntake {
                                      const Cancelled& cancelled, Flight& flight);
   Result<BlobRecord> Convert(const IncomingLayer& layer, const ImageStore::LoadOptions& options,
                              const Cancelled& cancelled, Flight& flight);
+  // Reads the blob, unless this process has read it already and it is the same file still: a pull
+  // of an image that is here must not read all of it again and again.
+  bool IsWhole(const BlobRecord& blob);
   void Unpin(const std::vector<std::string>& diff_ids);
   void UnpinLocked(const std::vector<std::string>& diff_ids);
 
@@ -82,6 +87,7 @@ class LayerIntake {
   std::map<FlightKey, std::shared_ptr<Flight>> in_flight_;
   std::map<std::string, BlobRecord> ready_;  // whole on the disk, pinned
   std::map<std::string, int> pins_;          // loads that need the blob
+  std::map<std::string, FileStamp> whole_;   // what IsWhole need not read
   struct Kept {
     std::vector<std::string> diff_ids;
     Deadline until;

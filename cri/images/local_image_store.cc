@@ -104,14 +104,14 @@ void LocalImageStore::ForgetDamaged(const std::string& diff_id, const Error& why
   if (notice_)
     notice_(fmt::format("layer {}: {}: its images must be pulled again", diff_id, why.message));
   if (!index_.ForgetDamagedBlob(diff_id)) return;
-  (void)folder_.RemoveBlob(diff_id);
+  (void)intake_.RemoveBlobLocked(diff_id);
   (void)SweepLocked();
 }
 
 Status LocalImageStore::SweepLocked() {
   intake_.DropKeptLocked();
   ASSIGN_OR_RETURN(const auto blobs, index_.ForgetUnusedBlobs(intake_.PinnedLocked()));
-  for (const auto& diff_id : blobs) RETURN_IF_ERROR(folder_.RemoveBlob(diff_id));
+  for (const auto& diff_id : blobs) RETURN_IF_ERROR(intake_.RemoveBlobLocked(diff_id));
   ASSIGN_OR_RETURN(const auto merged, index_.ForgetUnusedMerged());
   for (const auto& file : merged) RETURN_IF_ERROR(folder_.RemoveMerged(file));
   return {};
