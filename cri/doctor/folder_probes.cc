@@ -1,32 +1,43 @@
 #include "cri/doctor/folder_probes.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-#include <cstring>
 
 #include "cri/doctor/scratch.h"
 #include "sandbox/base/files.h"
+#include "sandbox/protocol/unix_channel.h"
 
 namespace catamaran {
 namespace {
 
-constexpr long kTmpfs = 0x01021994, kRamfs = 0x858458f6;
-// statfs(2), and linux/magic.h.
-constexpr std::pair<long, const char*> kFilesystems[] = {
-    {0xef53, "ext4"},     {0x58465342, "xfs"},   {0x9123683e, "btrfs"},
-    {kTmpfs, "tmpfs"},    {kRamfs, "ramfs"},     {0x794c7630, "overlayfs"},
-    {0x6969, "nfs"},      {0x65735546, "fuse"},  {0x2fc12fc1, "zfs"},
-    {0xf2f52010, "f2fs"}, {0xe0f5e1e2, "erofs"}, {0x73717368, "squashfs"}};
+// statfs(2); those that linux/magic.h lacks by number.
+constexpr std::pair<long, const char*> kFilesystems[] = {{EXT4_SUPER_MAGIC, "ext4"},
+                                                         {XFS_SUPER_MAGIC, "xfs"},
+                                                         {BTRFS_SUPER_MAGIC, "btrfs"},
+                                                         {TMPFS_MAGIC, "tmpfs"},
+                                                         {RAMFS_MAGIC, "ramfs"},
+                                                         {OVERLAYFS_SUPER_MAGIC, "overlayfs"},
+                                                         {NFS_SUPER_MAGIC, "nfs"},
+                                                         {FUSE_SUPER_MAGIC, "fuse"},
+                                                         {0x2fc12fc1, "zfs"},
+                                                         {F2FS_SUPER_MAGIC, "f2fs"},
+                                                         {EROFS_SUPER_MAGIC_V1, "erofs"},
+                                                         {SQUASHFS_MAGIC, "squashfs"}};
 
 // The kubelet's hard eviction thresholds: imagefs.available and nodefs.inodesFree.
 constexpr uint64_t kLeastFreePercent = 15, kLeastInodesPercent = 5;
 constexpr uint64_t kNoSpace = 100 << 20;
+
+bool IsInMemory(long magic) { return magic == TMPFS_MAGIC || magic == RAMFS_MAGIC; }
+
+std::string FilesystemName(long magic) {
+  for (const auto& [number, name] : kFilesystems)
+    if (number == magic) return name;
+  return fmt::format("file system {:#x}", magic);
+}
 
 double Gibibytes(uint64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
 
@@ -57,7 +68,7 @@ Result<Finding> TryRoot(const HostPath& root) {
   long magic = 0;
   ASSIGN_OR_RETURN(const std::string place, Place(root, &magic));
   RETURN_IF_ERROR(TryToWrite(root));
-  if (magic != kTmpfs && magic != kRamfs) return Works(place);
+  if (!IsInMemory(magic)) return Works(place);
   return Finding{"", FindingStatus::kDegraded, place,
                  "images take memory, and are gone after a boot",
                  "root: a folder on ext4, xfs or btrfs, in the configuration"};
@@ -73,7 +84,7 @@ Result<Finding> TryRun(const HostPath& run) {
                    fmt::format("{}, mode {:o}", place, status.st_mode & 07777),
                    "others on this host may reach the daemon's sockets",
                    fmt::format("chmod 700 {}", run.string())};
-  if (magic == kTmpfs || magic == kRamfs) return Works(place);
+  if (IsInMemory(magic)) return Works(place);
   return Finding{"", FindingStatus::kDegraded, place,
                  "each start of a pod waits for the disk, and records outlive a boot",
                  "run: a folder on tmpfs, such as /run/catamaran, in the configuration"};
@@ -113,25 +124,14 @@ Result<Finding> TrySocket(const std::string& listen) {
   if (!S_ISSOCK(status.st_mode))
     return Fail(ErrorCode::kFailedPrecondition, "{} is something else than a socket",
                 path.string());
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  memcpy(address.sun_path, path.c_str(), path.string().size());
-  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return FailWithErrno("socket");
-  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-    return Works(path.string() + ": a daemon listens");
-  if (errno == ECONNREFUSED)
+  const auto connected = ConnectUnix(path.string());
+  if (connected) return Works(path.string() + ": a daemon listens");
+  if (connected.error().system_errno == ECONNREFUSED)
     return Works(path.string() + ": left by a daemon that is gone; the next one replaces it");
-  return FailWithErrno("connect to {}", path.string());
+  return tl::unexpected(connected.error());
 }
 
 }  // namespace
-
-std::string FilesystemName(long magic) {
-  for (const auto& [number, name] : kFilesystems)
-    if (number == magic) return name;
-  return fmt::format("file system {:#x}", magic);
-}
 
 void ProbeFolders(const Config& config, const ProbeRunner& run) {
   const std::vector<Probe> probes = {

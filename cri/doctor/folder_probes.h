@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "cri/config/config.h"
 #include "sandbox/probes/probe.h"
 
@@ -9,8 +7,5 @@ namespace catamaran {
 
 // What the daemon keeps and where: who runs this, root and run folder, space, the socket.
 void ProbeFolders(const Config& config, const ProbeRunner& run);
-
-// "ext4", "tmpfs"; "file system 0x1234" for one that is not known by name.
-std::string FilesystemName(long magic);
 
 }  // namespace catamaran

@@ -1,5 +1,6 @@
 #include "cri/doctor/kubelet_probe.h"
 
+#include <linux/magic.h>
 #include <sys/statfs.h>
 
 #include <memory>
@@ -15,7 +16,6 @@ namespace {
 constexpr size_t kLargestFile = 1 << 20;
 constexpr char kFlagsFile[] = "kubeadm-flags.env";
 constexpr char kDefaultLogs[] = "/var/log/pods";
-constexpr long kTmpfs = 0x01021994;
 
 Result<KubeletSettings> ReadSettings(const HostPath& file) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(file.value(), kLargestFile));
@@ -31,7 +31,7 @@ Result<Finding> TryLogs(const HostPath& folder) {
   struct statfs status;
   if (statfs(nearest.c_str(), &status) != 0) return FailWithErrno("statfs {}", nearest.string());
   RETURN_IF_ERROR(ProbeScratch::Make(nearest).map([](const ProbeScratch&) {}));
-  if (status.f_type != kTmpfs) return Works(folder.string());
+  if (status.f_type != TMPFS_MAGIC) return Works(folder.string());
   return Fail(ErrorCode::kFailedPrecondition, "{} is on tmpfs", nearest.string());
 }
 

@@ -20,15 +20,7 @@ namespace {
 constexpr char kTag[] = "d0c70";
 constexpr char kHostLink[] = "catd0c7000001";
 constexpr uint32_t kSlot = AddressRange::kFirstSlot;
-
-Result<std::vector<AddressRange>> RangesOf(const Config& config) {
-  std::vector<AddressRange> ranges;
-  for (const std::string& cidr : {config.builtin_cidr_v4, config.builtin_cidr_v6}) {
-    if (cidr.empty()) continue;
-    ASSIGN_OR_RETURN(ranges.emplace_back(), AddressRange::Parse(cidr));
-  }
-  return ranges;
-}
+constexpr uint32_t kMtu = 1500;
 
 // The calling thread's.
 Status EnterNewNamespace() {
@@ -54,7 +46,7 @@ Result<Finding> TryRules(const std::vector<AddressRange>& ranges,
                          std::chrono::milliseconds patience) {
   RETURN_IF_ERROR(EnterNewNamespace());
   network::NetworkRecord record;
-  *record.mutable_interface() = PlanPodInterface(ranges, kSlot, MachineMtu());
+  *record.mutable_interface() = PlanPodInterface(ranges, kSlot, kMtu);
   network::HostPort* port = record.add_host_ports();
   port->set_protocol("tcp");
   port->set_host_port(8080);
@@ -71,7 +63,7 @@ Result<Finding> TryLink(const std::vector<AddressRange>& ranges) {
   RETURN_IF_ERROR(EnableForwarding(v6));
   ASSIGN_OR_RETURN(Netlink machine, Netlink::Open());
   RETURN_IF_ERROR(BringUpLoopback(machine));
-  RETURN_IF_ERROR(ConnectPod(kHostLink, PlanPodInterface(ranges, kSlot, 1500), pod.get(),
+  RETURN_IF_ERROR(ConnectPod(kHostLink, PlanPodInterface(ranges, kSlot, kMtu), pod.get(),
                              LoopbackRouting::kOn));
   return Works("a veth pair with addresses and routes, and forwarding switched on, likewise");
 }
@@ -108,7 +100,7 @@ Result<Finding> TryRanges(const std::vector<AddressRange>& ranges) {
 
 void ProbeBuiltinNetwork(const Config& config, std::chrono::milliseconds patience,
                          const ProbeRunner& run) {
-  const auto ranges = RangesOf(config);
+  const auto ranges = AddressRange::ParsePair(config.builtin_cidr_v4, config.builtin_cidr_v6);
   const std::string remedy =
       "another range as builtin_network.cidr_v4 or cidr_v6 in the configuration";
   if (!ranges) {

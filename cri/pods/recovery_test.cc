@@ -197,6 +197,18 @@ TEST_F(Recovery, AListShowsAFrozenPodAsItWasBefore) {
   EXPECT_EQ(listed->stats_size(), 2);
 }
 
+TEST_F(Recovery, AListShowsNoFiguresOfAPodThatWasStopped) {
+  const auto web = Run("web");
+  ASSERT_OK(web);
+  const auto container = Create(*web, "main");
+  ASSERT_OK(container);
+  ASSERT_OK(Start(*container));
+  ASSERT_EQ(ListPodSandboxStats({}, Call(), *pods_)->stats_size(), 1);
+  ASSERT_OK(StopSandbox(*web));
+  EXPECT_EQ(ListPodSandboxStats({}, Call(), *pods_)->stats_size(), 0);
+  EXPECT_EQ(ListContainerStats({}, Call(), *pods_)->stats_size(), 0);
+}
+
 TEST_F(Recovery, ARecordOfAnotherBootIsListedButNothingOfItIsBelieved) {
   const auto pod = Run("web");
   ASSERT_OK(pod);

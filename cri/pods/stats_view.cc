@@ -95,7 +95,11 @@ void Join(const std::shared_ptr<Pod>& pod, const std::shared_ptr<StatsRound>& ro
   {
     std::lock_guard lock(pod->mutex);
     PodUsage& usage = pod->usage;
-    if (pod->state() != SandboxState::kReady || !pod->shim) return;
+    if (pod->state() != SandboxState::kReady) {
+      usage.last.reset();  // it uses nothing any more
+      return;
+    }
+    if (!pod->shim) return;
     if (usage.asked_at && now - *usage.asked_at > kStatsLimit) return;
     {
       std::lock_guard round_lock(round->mutex);

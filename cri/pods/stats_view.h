@@ -10,7 +10,7 @@ Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod
                                      const CallContext& call);
 
 // Asks the shims of all these pods at once; afterwards each pod's usage.last is what its shim said
-// last. Returns when all have answered or the time is over. A shim that still owes an answer after
+// last, and empty where the pod is not ready. Returns when all have answered or the time is over. A shim that still owes an answer after
 // kStatsLimit is not waited for again before it has given it.
 void RefreshStats(const std::vector<std::shared_ptr<Pod>>& pods, const CallContext& call);
 

@@ -61,6 +61,12 @@ Result<std::vector<AddressRange>> AddressRange::ParseList(const std::string& cid
   return ranges;
 }
 
+Result<std::vector<AddressRange>> AddressRange::ParsePair(const std::string& cidr_v4,
+                                                          const std::string& cidr_v6) {
+  const bool both = !cidr_v4.empty() && !cidr_v6.empty();
+  return ParseList(cidr_v4 + (both ? "," : "") + cidr_v6);
+}
+
 std::string AddressRange::cidr() const {
   return PrefixText(is_v4() ? AF_INET : AF_INET6, bytes_, length_);
 }

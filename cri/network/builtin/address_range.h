@@ -17,6 +17,9 @@ class AddressRange {
   static Result<AddressRange> Parse(const std::string& cidr);
   // "10.1.0.0/24" or "10.1.0.0/24,fd00::/64": at most one of each family, IPv4 first in the result.
   static Result<std::vector<AddressRange>> ParseList(const std::string& cidrs);
+  // The same of the configuration's two keys, either of which may be empty.
+  static Result<std::vector<AddressRange>> ParsePair(const std::string& cidr_v4,
+                                                     const std::string& cidr_v6);
 
   bool is_v4() const { return bytes_.size() == 4; }
   std::string cidr() const;

@@ -60,15 +60,10 @@ bool UsesV6(const std::vector<AddressRange>& ranges) {
                      [](const AddressRange& range) { return !range.is_v4(); });
 }
 
-Result<std::vector<AddressRange>> ConfiguredRanges(const BuiltinNetworkOptions& options) {
-  const bool both = !options.cidr_v4.empty() && !options.cidr_v6.empty();
-  return AddressRange::ParseList(options.cidr_v4 + (both ? "," : "") + options.cidr_v6);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<BuiltinNetwork>> BuiltinNetwork::Make(const BuiltinNetworkOptions& options) {
-  ASSIGN_OR_RETURN(auto ranges, ConfiguredRanges(options));
+  ASSIGN_OR_RETURN(auto ranges, AddressRange::ParsePair(options.cidr_v4, options.cidr_v6));
   ASSIGN_OR_RETURN(auto store, NetworkRecordStore::Open(options.root / "network"));
   ASSIGN_OR_RETURN(auto records, store.Load());
   ASSIGN_OR_RETURN(auto pod_cidr, store.LoadPodCidr());
@@ -137,7 +132,7 @@ Result<network::NetworkRecord> BuiltinNetwork::Reserve(const PodNetworkRequest& 
   ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
   ASSIGN_OR_RETURN(const auto routes, netlink.ListRoutes());
   for (const auto& route : routes) taken.insert(route.destination);
-  const uint32_t mtu = MachineMtu();
+  const uint32_t mtu = MachineMtu(netlink, routes);
 
   const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(CheckHostPorts(ports));
@@ -242,8 +237,11 @@ Status BuiltinNetwork::DetachExcept(const std::vector<PodId>& pods, Deadline dea
     for (const auto& [pod, record] : records_)
       if (std::find(pods.begin(), pods.end(), PodId(pod)) == pods.end()) gone.emplace_back(pod);
   }
-  for (const auto& pod : gone) RETURN_IF_ERROR(Detach(pod, deadline));
-  return Sweep();
+  Status detached;
+  for (const auto& pod : gone)
+    if (auto done = Detach(pod, deadline); !done && detached) detached = std::move(done);
+  auto swept = Sweep();
+  return detached ? swept : detached;
 }
 
 // Whatever a crash left that no record names. Under the lock, so that nothing of a pod that is

@@ -37,6 +37,7 @@ class BuiltinNetwork final : public PodNetwork {
   Readiness ready() const override { return {true, "", ""}; }
   Result<PodNetworkResult> Attach(const PodNetworkRequest& request, Deadline deadline) override;
   Status Detach(const PodId& pod, Deadline deadline) override;
+  // Returns the first failure, after having tried them all.
   Status DetachExcept(const std::vector<PodId>& pods, Deadline deadline) override;
   Status SetPodCidr(const std::string& cidr) override;
 

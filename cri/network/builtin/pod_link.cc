@@ -121,14 +121,10 @@ Status ConnectPod(const std::string& host_link, const spec::NetworkInterface& in
   return {};
 }
 
-uint32_t MachineMtu() {
-  auto netlink = Netlink::Open();
-  if (!netlink) return kUsualMtu;
-  const auto routes = netlink->ListRoutes();
-  if (!routes) return kUsualMtu;
-  for (const auto& route : *routes) {
+uint32_t MachineMtu(Netlink& machine, const std::vector<Route>& routes) {
+  for (const auto& route : routes) {
     if (route.destination != "0.0.0.0/0" || route.link.empty()) continue;
-    const auto link = netlink->FindLink(route.link);
+    const auto link = machine.FindLink(route.link);
     if (link && link->mtu != 0) return link->mtu;
   }
   return kUsualMtu;

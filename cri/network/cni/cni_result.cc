@@ -23,19 +23,21 @@ Status CheckGateway(const std::string& source, const std::string& key, const std
 }
 
 // The list at `key`; absent and null are empty.
-Result<json> ListAt(const std::string& source, const json& object, const char* key) {
+Result<const json*> ListAt(const std::string& source, const json& object, const char* key) {
+  static const json kNone = json::array();
   const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) return json::array();
+  if (found == object.end() || found->is_null()) return &kNone;
   if (!found->is_array() || found->size() > kMostEntries)
     return WrongJson(source, key, *found, fmt::format("a list of at most {}", kMostEntries));
   for (size_t i = 0; i < found->size(); ++i)
     if (!(*found)[i].is_object())
       return WrongJson(source, fmt::format("{}[{}]", key, i), (*found)[i], "an object");
-  return *found;
+  return &*found;
 }
 
 Status ReadInterfaces(const std::string& source, const json& object, CniResult* out) {
-  ASSIGN_OR_RETURN(const json list, ListAt(source, object, "interfaces"));
+  ASSIGN_OR_RETURN(const json* found, ListAt(source, object, "interfaces"));
+  const json& list = *found;
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string path = fmt::format("interfaces[{}]", i);
     auto& interface = out->interfaces.emplace_back();
@@ -47,7 +49,8 @@ Status ReadInterfaces(const std::string& source, const json& object, CniResult* 
 }
 
 Status ReadAddresses(const std::string& source, const json& object, CniResult* out) {
-  ASSIGN_OR_RETURN(const json list, ListAt(source, object, "ips"));
+  ASSIGN_OR_RETURN(const json* found, ListAt(source, object, "ips"));
+  const json& list = *found;
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string path = fmt::format("ips[{}]", i);
     auto& address = out->addresses.emplace_back();

@@ -10,6 +10,7 @@ namespace catamaran {
 // A version of the CNI specification. Later ones than 1.1.0 are not known.
 struct CniVersion {
   int major = 0, minor = 0, patch = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): of the zero in the generated comparison
   friend auto operator<=>(const CniVersion&, const CniVersion&) = default;
 
   std::string Text() const;

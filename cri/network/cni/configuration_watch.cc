@@ -39,7 +39,8 @@ PodNetwork::Readiness LookAt(const CniConfiguration& configuration, const HostPa
 }
 
 bool SameNetwork(const CniNetworkList* one, const CniNetworkList* other) {
-  if (one == nullptr || other == nullptr) return one == other;
+  if (one == other) return true;
+  if (one == nullptr || other == nullptr) return false;
   return one->source == other->source && one->Text() == other->Text();
 }
 

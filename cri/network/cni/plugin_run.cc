@@ -66,7 +66,8 @@ void ReadFailure(const std::string& name, const ProgramEnd& end, PluginAnswer* a
     const auto code = said->find("code");
     if (code != said->end() && code->is_number_integer()) answer->error_code = code->get<int>();
     const auto details = said->find("details");
-    const bool more = details != said->end() && details->is_string() && *details != "";
+    const bool more = details != said->end() && details->is_string() &&
+                      !details->get_ref<const std::string&>().empty();
     answer->error.code = CodeOf(answer->error_code);
     answer->error.message =
         OneLine(fmt::format("code {}: {}{}", answer->error_code, (*said)["msg"].get<std::string>(),
