@@ -1,7 +1,7 @@
 # The functions by which every folder declares what it builds.
 #
 #   catamaran_library(NAME SOURCES ... LINK ...)     a static library of one folder
-#   catamaran_test(NAME SOURCES ... LINK ... LABELS unit|privileged|vm|e2e [RUNTIME lite|full])
+#   catamaran_test(NAME SOURCES ... LINK ... LABELS unit|services|privileged|vm|e2e [RUNTIME lite|full])
 #   catamaran_proto(NAME PROTO path)                 a library of one .proto, includes from the root
 #   catamaran_static(NAME...)                        no shared libraries: programs that run where there are none
 #   catamaran_fuzz(NAME SOURCES ... LINK ... SEEDS dir)   a libFuzzer target (CATAMARAN_FUZZ=ON)
@@ -63,7 +63,7 @@ function(catamaran_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
-  if("unit" IN_LIST ARG_LABELS)
+  if(ARG_LABELS MATCHES "unit|services")
     add_dependencies(unit_tests ${name})
   endif()
 endfunction()
