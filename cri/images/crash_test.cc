@@ -1,16 +1,10 @@
 // Kills a process at every step of loading, leasing and removing, and looks at what it left.
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <set>
 
 #include "cri/images/image_store.h"
-#include "cri/images/reference.h"
+#include "cri/images/testing/crash_cycle.h"
 #include "cri/images/testing/image_builder.h"
 #include "cri/images/testing/tar_builder.h"
-#include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -18,10 +12,9 @@ namespace {
 
 using Kind = ImageStore::RootfsKind;
 
-constexpr char kHelperArgument[] = "--cycle";
-
 // What the killed process does: everything that writes.
-Status Cycle(const HostPath& root, const HostPath& first, const HostPath& second) {
+Status LoadAndRemove(const HostPath& root, const std::vector<std::string>& archives) {
+  const HostPath first(archives.at(0)), second(archives.at(1));
   ASSIGN_OR_RETURN(const auto store, ImageStore::Open(root));
   ASSIGN_OR_RETURN(const auto images, store->Load(first, {}));
   RETURN_IF_ERROR(store->Lease(images[0].id, "one", Kind::kMergedDisk));
@@ -30,23 +23,6 @@ Status Cycle(const HostPath& root, const HostPath& first, const HostPath& second
   RETURN_IF_ERROR(store->Remove(images[0].id));
   RETURN_IF_ERROR(store->DropLease("one"));
   return store->DropLeasesExcept({});
-}
-
-// The exit status of this program run as the helper with a step to die at.
-int RunCycle(const std::vector<std::string>& arguments, int abort_at) {
-  std::vector<std::string> texts = {"/proc/self/exe", kHelperArgument};
-  texts.insert(texts.end(), arguments.begin(), arguments.end());
-  std::vector<char*> argv;
-  for (auto& text : texts) argv.push_back(text.data());
-  argv.push_back(nullptr);
-  std::string variable = "CATAMARAN_ABORT_AT=daemon:" + std::to_string(abort_at);
-  std::vector<char*> environment = {variable.data(), nullptr};
-  pid_t child = 0;
-  EXPECT_EQ(
-      posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, argv.data(), environment.data()), 0);
-  int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return status;
 }
 
 class CrashTest : public testing::Test {
@@ -71,21 +47,13 @@ class CrashTest : public testing::Test {
     auto& store = **opened;
     ASSERT_TRUE(store.DropLeasesExcept({}));
     const auto images = store.List().value();
-    std::set<std::string> expected;
     for (const auto& image : images) {
       EXPECT_EQ(image.diff_ids.size(), 2u);
       EXPECT_EQ(image.repo_tags.size(), 1u);
       EXPECT_TRUE(store.Find(image.repo_tags[0]).value());
       EXPECT_TRUE(store.Lease(image.id, "check", Kind::kMergedDisk));
-      for (const auto& diff_id : image.diff_ids) expected.insert(DigestHex(diff_id) + ".erofs");
     }
-    const auto blobs = ListDirectory(root / "blobs").value();
-    EXPECT_EQ(std::set<std::string>(blobs.begin(), blobs.end()), expected);
-    for (const auto& blob : blobs)
-      EXPECT_TRUE(ReadFile(root / "blobs" / blob).value() ==
-                  ReadFile(scratch_ / ("good/blobs/" + blob)).value())
-          << blob;
-    EXPECT_TRUE(ListDirectory(root / "tmp")->empty());
+    ExpectBlobsOfImages(store, root, scratch_ / "good");
     EXPECT_EQ(ListDirectory(root / "merged")->size(), images.size());
     // And what was interrupted can be done.
     EXPECT_TRUE(store.Load(HostPath(scratch_ / "first"), {}));
@@ -97,34 +65,17 @@ class CrashTest : public testing::Test {
 };
 
 TEST_F(CrashTest, AnImageIsWholeOrAbsentWhereverTheProcessDies) {
-  int step = 1;
-  for (;; ++step) {
-    SCOPED_TRACE("killed at step " + std::to_string(step));
-    const auto root = scratch_ / ("root" + std::to_string(step));
-    const int status = RunCycle({root, scratch_ / "first", scratch_ / "second"}, step);
-    if (WIFEXITED(status)) {
-      EXPECT_EQ(WEXITSTATUS(status), 0);
-      break;
-    }
-    ASSERT_EQ(WTERMSIG(status), SIGKILL);
-    ExpectConsistent(root);
-    ASSERT_TRUE(RemoveTree(root));
-    ASSERT_LT(step, 200);
-  }
-  EXPECT_GT(step, 20);
+  const int steps = KillCycleAtEveryStep(scratch_.path(), {scratch_ / "first", scratch_ / "second"},
+                                         [this](const auto& root) { ExpectConsistent(root); });
+  EXPECT_GE(steps, 20);
 }
 
 }  // namespace
+
 }  // namespace catamaran
 
 int main(int argc, char** argv) {
-  using catamaran::HostPath;
-  if (argc == 5 && std::string(argv[1]) == catamaran::kHelperArgument) {
-    catamaran::InitAbortSteps("daemon");
-    const auto done = catamaran::Cycle(HostPath(argv[2]), HostPath(argv[3]), HostPath(argv[4]));
-    if (!done) fprintf(stderr, "%s\n", done.error().message.c_str());
-    return done ? 0 : 1;
-  }
+  if (const auto code = catamaran::RunAsCycle(argc, argv, catamaran::LoadAndRemove)) return *code;
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

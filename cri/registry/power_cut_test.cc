@@ -4,9 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 
-#include <set>
-
-#include "cri/images/reference.h"
+#include "cri/images/testing/crash_cycle.h"
 #include "cri/registry/testing/pull_lab.h"
 #include "cri/registry/testing/recorded_disk.h"
 #include "sandbox/base/files.h"
@@ -98,16 +96,7 @@ TEST_F(PowerCutTest, AnImageIsWholeOrAbsentWheneverThePowerGoes) {
     EXPECT_TRUE(!first_due || store_->Find(first).value());
     EXPECT_TRUE(flush < second_there || store_->Find(second).value());
     EXPECT_TRUE(flush < first_gone || !store_->Find(first).value());
-    std::set<std::string> expected;
-    const auto images = store_->List().value();
-    for (const auto& image : images)
-      for (const auto& diff_id : image.diff_ids) expected.insert(DigestHex(diff_id) + ".erofs");
-    const auto blobs = ListDirectory(root / "images/blobs").value();
-    EXPECT_EQ(std::set<std::string>(blobs.begin(), blobs.end()), expected);
-    for (const auto& blob : blobs)
-      EXPECT_TRUE(ReadFile(root / "images/blobs" / blob).value() ==
-                  ReadFile(scratch_ / ("images/blobs/" + blob)).value())
-          << blob;
+    ExpectBlobsOfImages(*store_, root / "images", scratch_ / "images");
   };
   int states = 0;
   for (size_t flush = 1; flush <= flushes && !HasFailure(); ++flush)

@@ -1,10 +1,10 @@
 #include "cri/registry/testing/pull_lab.h"
 
 #include <random>
-#include <set>
 
 #include "cri/images/hasher.h"
 #include "cri/images/reference.h"
+#include "cri/images/testing/crash_cycle.h"
 #include "cri/images/testing/tar_builder.h"
 #include "sandbox/base/files.h"
 
@@ -87,13 +87,7 @@ void PullLab::ExpectWhole(const Image& image, const TestImage& expected) {
 
 void PullLab::ExpectNothingLeft() {
   puller_.reset();  // waits for pulls that nobody waits for any more
-  EXPECT_TRUE(ListDirectory(scratch_ / "images/tmp")->empty());
-  std::set<std::string> needed;
-  const auto images = store_->List().value();
-  for (const auto& image : images)
-    for (const auto& diff_id : image.diff_ids) needed.insert(DigestHex(diff_id) + ".erofs");
-  const auto blobs = ListDirectory(scratch_ / "images/blobs").value();
-  EXPECT_EQ(std::set<std::string>(blobs.begin(), blobs.end()), needed);
+  ExpectBlobsOfImages(*store_, scratch_ / "images", scratch_ / "images");
   MakePuller();
 }
 
