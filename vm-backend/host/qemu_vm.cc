@@ -61,6 +61,8 @@ Result<std::unique_ptr<QemuVm>> QemuVm::Start(EventLoop& loop, const QemuStart& 
   command.arguments = QemuArguments(start.machine);
   command.confinement = QemuConfinement(start.machine);
   ASSIGN_OR_RETURN(command.confinement->user, VmmUser());
+  // TCG asks for huge pages for its translations: all of their buffer would be resident at once.
+  command.small_pages = start.machine.accelerator == Accelerator::kTcg;
   command.output = console.qemus.get();
   command.descriptors = {{kQemuMonitor, monitor.qemus.get()},
                          {kQemuConsole, console.qemus.get()},

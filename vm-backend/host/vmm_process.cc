@@ -1,6 +1,7 @@
 #include "vm-backend/host/vmm_process.h"
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -56,6 +57,8 @@ int Become(const VmmCommand& command, int parent) {
       return fail("confine", confined.error().message);
     DieWithParent(tie.get());
   }
+  // Kept over execve(2). Refused by no kernel that has huge pages.
+  if (command.small_pages) (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   std::vector<char*> arguments;
   for (const std::string& argument : command.arguments)
     arguments.push_back(const_cast<char*>(argument.c_str()));

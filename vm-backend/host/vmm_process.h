@@ -23,6 +23,9 @@ struct VmmCommand {
   };
   std::vector<Passed> descriptors;
   int output = -1;  // becomes its stdout and stderr; -1: the shim's
+  // No transparent huge pages (prctl(2), PR_SET_THP_DISABLE): for a program that asks for them
+  // where it touches a page here and there.
+  bool small_pages = false;
   // Absent: it shares everything with the shim.
   std::optional<VmmConfinement> confinement;
 };
