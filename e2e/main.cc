@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "e2e/harness/daemon_log.h"
 #include "e2e/harness/private_world.h"
 #include "e2e/harness/world.h"
 
@@ -23,13 +24,7 @@ int RunScenarios(const WorldPaths& paths) {
     fprintf(stderr, "e2e: a machine booted cold that should have been cloned from a template\n");
     code = 1;
   }
-  if (code != 0) {
-    // What the daemon said, for whoever reads CI's output.
-    fprintf(stderr, "---- end of the daemon's log\n");
-    const ProgramResult tail =
-        RunProgram({"/usr/bin/tail", "-n", "200", paths.base + "/daemon.log"});
-    fprintf(stderr, "%s", tail.output.c_str());
-  }
+  if (code != 0) ShowEndOfLog(paths);
   const int ended = world.daemon().Terminate();
   if (ended != 0) {
     fprintf(stderr, "e2e: the daemon ended with %d at SIGTERM\n", ended);

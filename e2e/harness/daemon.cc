@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "e2e/harness/processes.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran::e2e {
@@ -68,8 +69,7 @@ ProgramResult RunProgram(const std::vector<std::string>& arguments,
   auto output = ReadAll(pipe->read_end.get(), 64 << 20);
   int status = 0;
   waitpid(*pid, &status, 0);
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-          output ? *output : output.error().message};
+  return {ExitCodeOf(status), output ? *output : output.error().message};
 }
 
 Result<pid_t> StartProgram(const std::vector<std::string>& arguments, const std::string& log_file) {
@@ -114,7 +114,7 @@ int Daemon::Terminate() {
   int status = 0;
   waitpid(pid_, &status, 0);
   pid_ = 0;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return ExitCodeOf(status);
 }
 
 void Daemon::Kill() {

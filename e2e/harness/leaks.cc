@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/proc_status.h"
 
 namespace catamaran::e2e {
 namespace {
@@ -50,12 +51,7 @@ bool IsTemplateKeeper(const fs::path& process) {
 
 // The keeper's own short-lived children look like it.
 bool WorksForTemplateKeeper(const fs::path& process) {
-  std::ifstream status(process / "status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("PPid:"))
-      return IsTemplateKeeper(fs::path("/proc") / std::to_string(atoi(line.c_str() + 5)));
-  }
-  return false;
+  return IsTemplateKeeper(fs::path("/proc") / ProcStatusField(process / "status", "PPid"));
 }
 
 // Belong to no scenario: one comes with a daemon's first VM and ends some time after the daemon.
@@ -181,10 +177,8 @@ Lines Files(const std::string& top) {
 
 // The process that a pidfd of another process stands for; 0 where it has ended.
 pid_t TargetOfPidfd(pid_t owner, const std::string& number) {
-  std::ifstream info(fs::path("/proc") / std::to_string(owner) / "fdinfo" / number);
-  for (std::string line; std::getline(info, line);)
-    if (line.starts_with("Pid:")) return std::max(0, atoi(line.c_str() + 4));
-  return 0;
+  const fs::path info = fs::path("/proc") / std::to_string(owner) / "fdinfo" / number;
+  return std::max(0, atoi(ProcStatusField(info, "Pid").c_str()));
 }
 
 // What each descriptor of the daemon is, without the numbers. gRPC makes poll sets and event

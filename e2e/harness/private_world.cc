@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "e2e/harness/processes.h"
 #include "sandbox/base/files.h"
 #include "sandbox/base/unique_fd.h"
 
@@ -39,10 +40,6 @@ void BringLoopbackUp() {
   snprintf(request.ifr_name, sizeof(request.ifr_name), "lo");
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   if (ioctl(socket_fd.get(), SIOCSIFFLAGS, &request) != 0) Die("bring lo up");
-}
-
-int ExitCodeOf(int status) {
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 // Process 1 of the pid namespace: reaps every orphan until the body has ended.

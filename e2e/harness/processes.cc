@@ -1,5 +1,7 @@
 #include "e2e/harness/processes.h"
 
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -26,6 +28,10 @@ pid_t Find(const std::function<bool(const fs::path&)>& fits) {
 }
 
 }  // namespace
+
+int ExitCodeOf(int wait_status) {
+  return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+}
 
 pid_t FindProcess(const std::vector<std::string>& words) {
   return Find([&](const fs::path& process) {

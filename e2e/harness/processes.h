@@ -7,6 +7,9 @@
 
 namespace catamaran::e2e {
 
+// From a status of waitpid(2): the exit code, or 128 + the signal that killed it.
+int ExitCodeOf(int wait_status);
+
 // Of the processes this one sees (a private world: those of the run). Zombies are not found.
 
 // The process whose command line has all these words in it; 0 where none has.

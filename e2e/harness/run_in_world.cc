@@ -12,8 +12,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "e2e/harness/daemon_log.h"
 #include "e2e/harness/leaks.h"
 #include "e2e/harness/private_world.h"
+#include "e2e/harness/processes.h"
 #include "e2e/harness/world.h"
 
 namespace catamaran::e2e {
@@ -37,7 +39,7 @@ int RunCommand(char** command) {
   }
   int status = 0;
   waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return ExitCodeOf(status);
 }
 
 int RunInWorld(const WorldPaths& paths, char** command) {
@@ -55,11 +57,7 @@ int RunInWorld(const WorldPaths& paths, char** command) {
       before, [&] { return world.TakeSnapshot(); }, kSettling);
   for (const std::string& line : left) fprintf(stderr, "leak: %s\n", line.c_str());
   if (code == 0 && !left.empty()) code = 1;
-  if (code != 0) {
-    const ProgramResult tail =
-        RunProgram({"/usr/bin/tail", "-n", "200", paths.base + "/daemon.log"});
-    fprintf(stderr, "---- end of the daemon's log\n%s", tail.output.c_str());
-  }
+  if (code != 0) ShowEndOfLog(paths);
   if (const int ended = world.daemon().Terminate(); ended != 0 && code == 0) {
     fprintf(stderr, "run_in_world: the daemon ended with %d at SIGTERM\n", ended);
     code = 1;

@@ -17,7 +17,7 @@ using nlohmann::json;
 class Cni : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    if (!TheWorld().HasHandler(GetParam())) GTEST_SKIP() << "no handler " << GetParam();
+    ASSERT_TRUE(TheWorld().HasHandler(GetParam())) << "the daemon has no handler " << GetParam();
     base_ = TheWorld().paths().base + "/cni";
     run_ = TheWorld().paths().run() + "/cni";
     cgroup_root_ = TheWorld().paths().cgroup_root + "/cni";

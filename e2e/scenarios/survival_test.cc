@@ -16,20 +16,17 @@ constexpr char kHypervisor[] = "qemu-system-x86";  // as the kernel cuts its nam
 
 class Survival : public PodTest {
  protected:
-  v1::PodSandboxStatusResponse Verbose(const std::string& pod) {
+  v1::PodSandboxStatus PodStatus(const std::string& pod) {
     v1::PodSandboxStatusRequest request;
     request.set_pod_sandbox_id(pod);
-    request.set_verbose(true);
     auto reply = cri().PodSandboxStatus(request);
     EXPECT_TRUE(reply.ok()) << reply.message();
-    return reply.response;
+    return reply->status();
   }
-  v1::PodSandboxStatus PodStatus(const std::string& pod) { return Verbose(pod).status(); }
   nlohmann::json PodInfo(const std::string& pod) {
-    const auto response = Verbose(pod);
-    const auto info = response.info().find("info");
-    return info == response.info().end() ? nlohmann::json::object()
-                                         : nlohmann::json::parse(info->second, nullptr, false);
+    const auto facts = ReadMachineFacts(cri(), pod);
+    EXPECT_TRUE(facts) << facts.error().message;
+    return facts ? nlohmann::json::parse(facts->text) : nlohmann::json::object();
   }
   void RestartDaemon() {
     auto started = world().RestartDaemon();

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 
+#include "sandbox/kernel/proc_status.h"
 #include "vm-backend/host/accelerator.h"
 #include "vm-backend/host/vm_test_util.h"
 #include "vm-backend/host/vmm_confinement.h"
@@ -129,28 +130,23 @@ TEST_F(VmBoot, NamesTheFileThatQemusUserCannotRead) {
   EXPECT_NE(made.error().message.find("is not a file"), std::string::npos) << made.error().message;
 }
 
-// A field of /proc/PID/status.
-std::string StatusOf(const std::string& pid, const std::string& field) {
-  std::ifstream status("/proc/" + pid + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(field + ":\t")) return line.substr(field.size() + 2);
-  return "";
-}
-
 TEST_F(VmBoot, TheMachineRunsConfined) {
   VmPod pod(*loop_);
   const auto made = pod.Create(pod.MachineSandbox());
   ASSERT_TRUE(made) << made.error().message;
   const std::string pid = made->details().at("vmm_pid");
+  const auto status = [&](const char* field) {
+    return ProcStatusField("/proc/" + pid + "/status", field);
+  };
   const std::string user = std::to_string(*VmmUser());
-  EXPECT_EQ(StatusOf(pid, "Uid"), fmt::format("{0}\t{0}\t{0}\t{0}", user));
-  EXPECT_EQ(StatusOf(pid, "Gid"), fmt::format("{0}\t{0}\t{0}\t{0}", user));
-  EXPECT_EQ(StatusOf(pid, "Groups").find_first_not_of(' '), std::string::npos);
+  EXPECT_EQ(status("Uid"), fmt::format("{0}\t{0}\t{0}\t{0}", user));
+  EXPECT_EQ(status("Gid"), fmt::format("{0}\t{0}\t{0}\t{0}", user));
+  EXPECT_EQ(status("Groups").find_first_not_of(' '), std::string::npos);
   for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"})
-    EXPECT_EQ(StatusOf(pid, set), "0000000000000000") << set;
-  EXPECT_EQ(StatusOf(pid, "NoNewPrivs"), "1");
-  EXPECT_EQ(StatusOf(pid, "Seccomp"), "2");
-  EXPECT_TRUE(StatusOf(pid, "NSpid").ends_with("\t1")) << StatusOf(pid, "NSpid");
+    EXPECT_EQ(status(set), "0000000000000000") << set;
+  EXPECT_EQ(status("NoNewPrivs"), "1");
+  EXPECT_EQ(status("Seccomp"), "2");
+  EXPECT_TRUE(status("NSpid").ends_with("\t1")) << status("NSpid");
   for (const char* name : {"mnt", "pid", "net", "ipc", "uts"})
     EXPECT_NE(std::filesystem::read_symlink("/proc/" + pid + "/ns/" + name),
               std::filesystem::read_symlink(std::string("/proc/self/ns/") + name))
