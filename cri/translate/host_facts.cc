@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/security_modules.h"
 
 namespace catamaran {
 namespace {
@@ -53,13 +54,12 @@ Result<HostFacts> HostFacts::Read() {
   facts.hostname = name;
   facts.resolv_conf = ReadFile("/etc/resolv.conf", 1 << 20).value_or("");
   facts.hosts = ReadFile("/etc/hosts", 1 << 20).value_or("");
-  facts.apparmor =
-      ReadFile("/sys/module/apparmor/parameters/enabled").value_or("").starts_with("Y");
+  facts.apparmor = KernelHasAppArmor();
   if (facts.apparmor) {
     const auto profiles = ReadFile("/sys/kernel/security/apparmor/profiles");
     facts.apparmor_profiles = ProfileNames(profiles.value_or(""));
   }
-  facts.selinux = Exists("/sys/fs/selinux/enforce");
+  facts.selinux = KernelHasSelinux();
   const auto sizes = ListDirectory("/sys/kernel/mm/hugepages");
   for (const std::string& folder : sizes.value_or(std::vector<std::string>())) {
     if (std::string size = HugepageSize(folder); !size.empty()) {

@@ -80,11 +80,18 @@ Status SetLabels(const spec::ProcessSpec& process) {
       !process.apparmor_profile().empty() && process.apparmor_profile() != "unconfined";
   if (!apparmor && process.selinux_label().empty()) return {};
   ASSIGN_OR_RETURN(auto proc, ProcHandle::OpenPrivate());
-  if (apparmor)
-    RETURN_IF_ERROR(
-        proc.Write("thread-self/attr/apparmor/exec", "exec " + process.apparmor_profile()));
+  if (apparmor) {
+    auto set = proc.Write("thread-self/attr/apparmor/exec", "exec " + process.apparmor_profile());
+    if (!set)
+      return tl::unexpected(std::move(set).error().While(
+          fmt::format("process.apparmor_profile \"{}\"", process.apparmor_profile())));
+  }
   if (process.selinux_label().empty()) return {};
-  return proc.Write("thread-self/attr/exec", process.selinux_label());
+  auto set = proc.Write("thread-self/attr/exec", process.selinux_label());
+  if (!set)
+    return tl::unexpected(std::move(set).error().While(
+        fmt::format("process.selinux_label \"{}\"", process.selinux_label())));
+  return {};
 }
 
 // A terminal or pipe belongs to whoever uses it, so that /dev/stdout can be opened again.

@@ -11,6 +11,7 @@
 #include "sandbox/base/files.h"
 #include "sandbox/container/seccomp.h"
 #include "sandbox/kernel/proc_handle.h"
+#include "sandbox/kernel/security_modules.h"
 #include "sandbox/probes/engine_probes.h"
 #include "sandbox/probes/probe.h"
 
@@ -58,7 +59,7 @@ Finding NoModule(const char* field) {
 
 // Whether a label could be given to the program that this process would execute next.
 Result<Finding> TryAppArmor() {
-  if (!ReadFile("/sys/module/apparmor/parameters/enabled").value_or("").starts_with("Y")) {
+  if (!KernelHasAppArmor()) {
     Finding finding = NoModule("an AppArmor profile");
     finding.remedy = "boot with apparmor=1 security=apparmor, where pods need it";
     return finding;
@@ -71,18 +72,18 @@ Result<Finding> TryAppArmor() {
 }
 
 Result<Finding> TrySelinux() {
-  const auto enforcing = ReadFile("/sys/fs/selinux/enforce");
-  if (!enforcing) {
+  if (!KernelHasSelinux()) {
     Finding finding = NoModule("SELinux options");
     finding.remedy = "boot with selinux=1 security=selinux and a policy, where pods need it";
     return finding;
   }
+  ASSIGN_OR_RETURN(const std::string enforcing, ReadFile("/sys/fs/selinux/enforce"));
   ASSIGN_OR_RETURN(std::string own, ReadFile("/proc/thread-self/attr/current", 4096));
   own.resize(std::min(own.size(), own.find('\0')));
   ASSIGN_OR_RETURN(const auto proc, ProcHandle::OpenPrivate());
   RETURN_IF_ERROR(proc.Write("thread-self/attr/exec", own));
   return Works(fmt::format("{}, the daemon is {}",
-                           enforcing->starts_with("1") ? "enforcing" : "permissive", own));
+                           enforcing.starts_with("1") ? "enforcing" : "permissive", own));
 }
 
 std::string FindProgram(const char* name) {

@@ -1,17 +1,12 @@
 #include "sandbox/probes/finding.h"
 
-#include <nlohmann/json.hpp>
+#include "sandbox/base/json_text.h"
 
 namespace catamaran {
 namespace {
 
 constexpr FindingStatus kStatuses[] = {FindingStatus::kOk, FindingStatus::kDegraded,
                                        FindingStatus::kMissing};
-
-std::string Text(const nlohmann::json& object, const char* field) {
-  const auto found = object.find(field);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 }  // namespace
 
@@ -39,9 +34,9 @@ std::string FindingToLine(const Finding& finding) {
 Result<Finding> FindingFromLine(std::string_view line) {
   const auto object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return Fail(ErrorCode::kInvalidArgument, "not a finding: {}", line);
-  Finding finding{Text(object, "name"), FindingStatus::kMissing, Text(object, "seen"),
-                  Text(object, "meaning"), Text(object, "remedy")};
-  const std::string status_name = Text(object, "status");
+  Finding finding{TextAt(object, "name"), FindingStatus::kMissing, TextAt(object, "seen"),
+                  TextAt(object, "meaning"), TextAt(object, "remedy")};
+  const std::string status_name = TextAt(object, "status");
   for (const FindingStatus status : kStatuses) {
     if (finding.name.empty() || FindingStatusName(status) != status_name) continue;
     finding.status = status;

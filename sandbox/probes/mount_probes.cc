@@ -5,7 +5,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <sstream>
@@ -103,17 +102,11 @@ Result<Finding> TryUserNamespace() {
   if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) return FailWithErrno("become its root");
   if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
     return FailWithErrno("make the others in it");
-  const pid_t child = fork();
-  if (child < 0) return FailWithErrno("fork");
-  if (child == 0) {
+  const int error = ErrnoOfChild([] {
     const auto proc = MakeFilesystem("proc", {}, 0);
-    _exit(proc ? 0 : proc.error().system_errno);
-  }
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    return FailErrno(WEXITSTATUS(status), "mount /proc in it" + OvermountsOfProc());
+    return proc ? 0 : proc.error().system_errno;
+  });
+  if (error != 0) return FailErrno(error, "mount /proc in it" + OvermountsOfProc());
   return Works("65536 ids mapped, with a /proc of its own");
 }
 

@@ -62,6 +62,16 @@ int EndOf(pid_t child) {
 
 Finding Works(std::string seen) { return {"", FindingStatus::kOk, std::move(seen), "", ""}; }
 
+int ErrnoOfChild(const std::function<int()>& work) {
+  const pid_t child = fork();
+  if (child < 0) return errno;
+  if (child == 0) _exit(work());
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
 Finding RunProbe(const Probe& probe, std::chrono::milliseconds patience) {
   auto pipe = MakePipe();
   if (!pipe) return Failed(probe, pipe.error().message);
@@ -71,10 +81,11 @@ Finding RunProbe(const Probe& probe, std::chrono::milliseconds patience) {
   if (child == 0) RunChild(probe, pipe->write_end.get());
   pipe->write_end.Reset();
   const auto line = ReadLine(pipe->read_end.get(), Deadline::After(patience));
-  // Also what it started and left: its process group.
-  if (!line || line->empty()) kill(child, SIGKILL);
-  const int end = EndOf(child);
+  // It has said all it had to say. With it goes what it started and left, its process group; the
+  // number is its own until it is reaped.
+  kill(child, SIGKILL);
   kill(-child, SIGKILL);
+  const int end = EndOf(child);
   if (probe.clean_up) probe.clean_up();
   if (!line) {
     return Failed(probe, fmt::format("no answer within {} s", patience.count() / 1000));

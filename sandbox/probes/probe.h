@@ -29,6 +29,10 @@ Finding Works(std::string seen);
 
 inline constexpr auto kProbePatience = std::chrono::seconds(5);
 
+// Runs `work`, which returns 0 or an errno, in a child made by fork(2), and returns that: for what
+// a probe cannot do to itself. EINTR where a signal killed the child.
+int ErrnoOfChild(const std::function<int()>& work);
+
 // Runs a probe in whichever way the program can, shows the finding and returns it.
 using ProbeRunner = std::function<Finding(const Probe&)>;
 

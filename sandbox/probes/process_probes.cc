@@ -3,8 +3,8 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/ranges.h>
@@ -85,22 +85,11 @@ constexpr NamespaceType kNamespaceTypes[] = {{CLONE_NEWNS, "mnt"},  {CLONE_NEWPI
                                              {CLONE_NEWNET, "net"}, {CLONE_NEWIPC, "ipc"},
                                              {CLONE_NEWUTS, "uts"}, {CLONE_NEWCGROUP, "cgroup"}};
 
-// 0, or the errno.
-int UnshareInChild(int flag) {
-  const pid_t child = fork();
-  if (child < 0) return errno;
-  if (child == 0) _exit(unshare(flag) == 0 ? 0 : errno);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
-}
-
 Result<Finding> TryNamespaces() {
   std::vector<std::string> made, refused;
   std::string remedy = "run the daemon as root in the host's user namespace";
   for (const auto& [flag, name] : kNamespaceTypes) {
-    const int error = UnshareInChild(flag);
+    const int error = ErrnoOfChild([type = flag] { return unshare(type) == 0 ? 0 : errno; });
     if (error == 0) {
       made.push_back(name);
       continue;

@@ -45,7 +45,7 @@ Result<std::string> LookAtKernel(const std::string& path) {
   ASSIGN_OR_RETURN(const Head head, ReadHead(path));
 #if defined(__x86_64__)
   // Documentation/arch/x86/boot.rst: the header's magic, and where the version's text lies.
-  if (head.At(0x202, 4) != "HdrS")
+  if (head.At(0x202, 4) != "HdrS" || head.bytes.size() < 0x210)
     return Fail(ErrorCode::kInvalidArgument, "{}: not a Linux kernel (bzImage)", path);
   const auto byte = [&](size_t at) -> uint64_t {
     return static_cast<unsigned char>(head.bytes[at]);

@@ -57,7 +57,8 @@ TEST_F(GuestFiles, AKernelThatIsNotWholeIsRefused) {
 
 TEST_F(GuestFiles, WhatIsNoKernelIsRefused) {
   for (const auto& content : {std::string(), std::string("#!/bin/sh\n"), std::string(8192, 'x'),
-                              KernelHead(0).substr(0, 0x205)})
+                              KernelHead(0).substr(0, 0x205), KernelHead(0).substr(0, 0x206),
+                              KernelHead(0).substr(0, 0x20f)})
     EXPECT_FALSE(LookAtKernel(Write(content))) << content.size();
 }
 #endif
