@@ -13,7 +13,9 @@ void ClockComparison::Answer(int64_t guest_ns) {
   if (taken >= quickest_) return;
   quickest_ = taken;
   const std::chrono::nanoseconds halfway = asked_at_time_.time_since_epoch() + taken / 2;
-  step_ns_ = halfway.count() - guest_ns;
+  // Wraps round instead of overflowing: what the guest says may be anything.
+  step_ns_ = static_cast<int64_t>(static_cast<uint64_t>(halfway.count()) -
+                                  static_cast<uint64_t>(guest_ns));
 }
 
 }  // namespace catamaran

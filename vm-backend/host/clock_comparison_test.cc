@@ -40,6 +40,17 @@ TEST(ClockComparison, ASlowAnswerCountsOnlyUntilAQuickerOneCame) {
   EXPECT_LT(clock.step_ns(), first);
 }
 
+TEST(ClockComparison, AnyAnswerOfAHostileGuestIsANumber) {
+  for (const int64_t guest : {INT64_MIN, int64_t{-1}, INT64_MAX}) {
+    ClockComparison clock;
+    clock.Ask();
+    clock.Answer(guest);
+    const auto now = static_cast<uint64_t>(GuestNow() + kBehind.count());
+    const uint64_t set = static_cast<uint64_t>(guest) + static_cast<uint64_t>(clock.step_ns());
+    EXPECT_LT(now - set, 60'000'000'000u) << guest << ": the guest, stepped, shows another time";
+  }
+}
+
 TEST(ClockComparison, EndsThoughEveryAnswerIsSlow) {
   ClockComparison clock;
   int questions = 0;
