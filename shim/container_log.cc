@@ -136,7 +136,6 @@ void ContainerLog::WriteRecords() {
       [[maybe_unused]] const int cut =
           ftruncate(file_.get(), status.st_size - static_cast<off_t>(written - whole));
     }
-    dropped_bytes_ += records_.size() - whole;
   }
   records_.clear();
   if (records_.capacity() > kKeptCapacity) records_.shrink_to_fit();

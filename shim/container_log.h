@@ -12,7 +12,7 @@ namespace catamaran {
 // One container's output on its way into its log file: reads the two pipes and writes whole
 // records, many with one write(2). Lives in the log process, where writing may block.
 //
-// What cannot be written (a full disk) is dropped and counted, never kept: the container goes on.
+// What cannot be written (a full disk) is dropped, never kept: the container goes on.
 // A record that was written in part is taken back.
 class ContainerLog {
  public:
@@ -52,7 +52,6 @@ class ContainerLog {
   UniqueFd file_;
   Stream out_{"stdout"}, err_{"stderr"};
   std::string records_;  // reused
-  uint64_t dropped_bytes_ = 0;
 };
 
 }  // namespace catamaran

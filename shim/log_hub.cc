@@ -2,10 +2,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox/base/abort_step.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/error_wire.h"
 #include "sandbox/protocol/unix_channel.h"
 #include "shim/log_process.h"
@@ -31,16 +31,13 @@ LogHub::~LogHub() {
 
 Status LogHub::StartProcess() {
   if (channel_) return {};
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-    return FailWithErrno("socketpair");
-  UniqueFd ours(ends[0]), theirs(ends[1]);
-  ASSIGN_OR_RETURN(child_, CloneProcess({}, [fd = theirs.get()] {
+  ASSIGN_OR_RETURN(SocketPair sockets, MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK));
+  ASSIGN_OR_RETURN(child_, CloneProcess({}, [fd = sockets.theirs.get()] {
                      CloseDescriptorsExcept({STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, fd});
                      return RunLogProcess(UniqueFd(fd));
                    }));
   AbortStep();
-  ASSIGN_OR_RETURN(channel_, MakeUnixChannel(loop_, std::move(ours)));
+  ASSIGN_OR_RETURN(channel_, MakeUnixChannel(loop_, std::move(sockets.ours)));
   MessageChannel::Callbacks callbacks;
   callbacks.on_message = [this](Message message) { OnReply(message); };
   // Its end is taken from the pidfd alone.

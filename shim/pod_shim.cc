@@ -34,8 +34,8 @@ Result<ContainerPipes> MakePipes(const spec::ContainerSpec& container) {
 }  // namespace
 
 PodShim::PodShim(EventLoop& loop, std::unique_ptr<SandboxBackend> backend, ExitJournal journal)
-    : loop_(loop), backend_(std::move(backend)), journal_(std::move(journal)), logs_(loop) {
-  backend_->SetEventSink([this](const pod::Event& event) { OnEvent(event); });
+    : ForwardingBackend(std::move(backend)), journal_(std::move(journal)), logs_(loop) {
+  next().SetEventSink([this](const pod::Event& event) { OnEvent(event); });
 }
 
 void PodShim::SetEventSink(EventSink sink) {
@@ -71,13 +71,6 @@ void PodShim::OnExit(const pod::Event& event) {
   });
 }
 
-void PodShim::CreateSandbox(const pod::CreateSandboxRequest& request,
-                            Completion<pod::CreateSandboxResponse> done) {
-  backend_->CreateSandbox(request, std::move(done));
-}
-
-void PodShim::DestroySandbox(Done done) { backend_->DestroySandbox(std::move(done)); }
-
 void PodShim::CreateContainer(const pod::CreateContainerRequest& request, Stdio,
                               Completion<pod::CreateContainerResponse> done) {
   const std::string id = request.container().container_id();
@@ -94,7 +87,7 @@ void PodShim::CreateContainer(const pod::CreateContainerRequest& request, Stdio,
       containers_.erase(id);
       return done(tl::unexpected(std::move(opened).error().While("log of container " + id)));
     }
-    backend_->CreateContainer(
+    next().CreateContainer(
         request, std::move(process),
         [this, id, done = std::move(done)](Result<pod::CreateContainerResponse> created) mutable {
           if (!created) {
@@ -110,8 +103,8 @@ void PodShim::CreateContainer(const pod::CreateContainerRequest& request, Stdio,
 
 void PodShim::StartContainer(const pod::StartContainerRequest& request,
                              Completion<pod::StartContainerResponse> done) {
-  backend_->StartContainer(request, [this, id = request.container_id(), done = std::move(done)](
-                                        Result<pod::StartContainerResponse> started) mutable {
+  next().StartContainer(request, [this, id = request.container_id(), done = std::move(done)](
+                                     Result<pod::StartContainerResponse> started) mutable {
     auto found = containers_.find(id);
     if (found != containers_.end())
       (started ? found->second.started : found->second.never_ran) = true;
@@ -119,13 +112,9 @@ void PodShim::StartContainer(const pod::StartContainerRequest& request,
   });
 }
 
-void PodShim::Signal(const pod::SignalRequest& request, Done done) {
-  backend_->Signal(request, std::move(done));
-}
-
 void PodShim::RemoveContainer(const pod::RemoveContainerRequest& request, Done done) {
-  backend_->RemoveContainer(request, [this, id = request.container_id(),
-                                      done = std::move(done)](Result<void> removed) mutable {
+  next().RemoveContainer(request, [this, id = request.container_id(),
+                                   done = std::move(done)](Result<void> removed) mutable {
     if (!removed) return done(std::move(removed));
     logs_.Remove(id);
     containers_.erase(id);
@@ -133,30 +122,15 @@ void PodShim::RemoveContainer(const pod::RemoveContainerRequest& request, Done d
   });
 }
 
-void PodShim::Exec(const pod::ExecRequest& request, Stdio stdio,
-                   Completion<pod::ExecResponse> done) {
-  backend_->Exec(request, std::move(stdio), std::move(done));
-}
-
 void PodShim::CloseStdin(const pod::CloseStdinRequest& request, Done done) {
   if (request.process().exec_id().empty())
     if (auto found = containers_.find(request.process().container_id()); found != containers_.end())
       found->second.stdin_end.Reset();
-  backend_->CloseStdin(request, std::move(done));
+  next().CloseStdin(request, std::move(done));
 }
-
-void PodShim::ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) {
-  backend_->ResizeTerminal(request, std::move(done));
-}
-
-void PodShim::UpdateResources(const pod::UpdateResourcesRequest& request, Done done) {
-  backend_->UpdateResources(request, std::move(done));
-}
-
-void PodShim::Stats(Completion<pod::StatsResponse> done) { backend_->Stats(std::move(done)); }
 
 void PodShim::List(Completion<pod::ListResponse> done) {
-  backend_->List([this, done = std::move(done)](Result<pod::ListResponse> list) mutable {
+  next().List([this, done = std::move(done)](Result<pod::ListResponse> list) mutable {
     if (list) Merge(*list);
     done(std::move(list));
   });
@@ -188,13 +162,6 @@ void PodShim::Merge(pod::ListResponse& list) const {
     *status.mutable_exit() = exited.exit();
   }
 }
-
-void PodShim::DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) {
-  backend_->DialPort(request, std::move(done));
-}
-
-void PodShim::Pause(Done done) { backend_->Pause(std::move(done)); }
-void PodShim::Resume(Done done) { backend_->Resume(std::move(done)); }
 
 void PodShim::ReopenLog(const pod::ReopenLogRequest& request, Done done) {
   const auto found = containers_.find(request.container_id());

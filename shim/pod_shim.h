@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "sandbox/backend/sandbox_backend.h"
+#include "sandbox/backend/forwarding_backend.h"
 #include "sandbox/kernel/event_loop.h"
 #include "shim/exit_journal.h"
 #include "shim/log_hub.h"
@@ -17,7 +17,7 @@ namespace catamaran {
 // happened while no daemon was connected; a container whose exit is not journaled yet is RUNNING.
 //
 // Exec'd processes get the daemon's descriptors and are not journaled.
-class PodShim final : public SandboxBackend {
+class PodShim final : public ForwardingBackend {
  public:
   PodShim(EventLoop& loop, std::unique_ptr<SandboxBackend> backend, ExitJournal journal);
 
@@ -27,26 +27,14 @@ class PodShim final : public SandboxBackend {
   void Shutdown(Done done);
 
   void SetEventSink(EventSink sink) override;
-  void CreateSandbox(const pod::CreateSandboxRequest& request,
-                     Completion<pod::CreateSandboxResponse> done) override;
-  void DestroySandbox(Done done) override;
   // The pipes are made here: `stdio` is ignored.
   void CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
                        Completion<pod::CreateContainerResponse> done) override;
   void StartContainer(const pod::StartContainerRequest& request,
                       Completion<pod::StartContainerResponse> done) override;
-  void Signal(const pod::SignalRequest& request, Done done) override;
   void RemoveContainer(const pod::RemoveContainerRequest& request, Done done) override;
-  void Exec(const pod::ExecRequest& request, Stdio stdio,
-            Completion<pod::ExecResponse> done) override;
   void CloseStdin(const pod::CloseStdinRequest& request, Done done) override;
-  void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override;
-  void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override;
-  void Stats(Completion<pod::StatsResponse> done) override;
   void List(Completion<pod::ListResponse> done) override;
-  void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override;
-  void Pause(Done done) override;
-  void Resume(Done done) override;
 
  private:
   struct Container {
@@ -61,8 +49,6 @@ class PodShim final : public SandboxBackend {
   void Emit(const pod::Event& event);
   void Merge(pod::ListResponse& list) const;
 
-  EventLoop& loop_;
-  std::unique_ptr<SandboxBackend> backend_;
   ExitJournal journal_;
   LogHub logs_;
   EventSink sink_;

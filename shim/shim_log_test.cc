@@ -10,6 +10,8 @@
 namespace catamaran {
 namespace {
 
+const std::vector<std::string> kManyLines = {"lines", "100000", "100"};
+
 // Even lines go to stdout, odd ones to stderr (fake_backend.h).
 std::string Lines(long count, size_t length, int parity) {
   std::string text;
@@ -98,25 +100,27 @@ TEST_F(ShimProcessTest, AFullDiskLosesRecordsButNeverBlocksOrTearsThem) {
   // Writes to it fail with ENOSPC.
   ASSERT_EQ(symlink("/dev/full", (folder_ / "full.log").c_str()), 0);
   EXPECT_FALSE(Create("full", {"lines", "100", "100"})) << "a log is no symlink";
-  pod::CreateContainerRequest request;
-  request.mutable_container()->set_container_id("b");
-  request.mutable_container()->set_log_path("/dev/full");
-  for (const char* arg : {"lines", "100000", "100"})
-    request.mutable_container()->mutable_process()->add_args(arg);
-  ASSERT_TRUE(client_->CreateContainer(request, Soon()));
+  ASSERT_TRUE(Create("b", kManyLines, "/dev/full"));
   ASSERT_TRUE(Start("b"));
   EXPECT_EQ(events_.ExitOf("b").exit_code(), 0);
 }
 
-TEST_F(ShimProcessTest, AContainerWhoseLogDiskHangsHoldsUpNoCallAndNoOtherPod) {
-  ASSERT_TRUE(Spawn());
-  ASSERT_TRUE(MakeSandbox());
-  // A FIFO that nobody reads any more: writing blocks like a disk that hangs.
-  const std::string fifo = folder_ / "stuck.log";
-  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  auto reader = OpenFile(fifo, O_RDONLY | O_NONBLOCK).value();
-  ASSERT_TRUE(Create("stuck", {"lines", "100000", "100"}));
-  ASSERT_TRUE(Start("stuck"));
+// The container "stuck" logs into a FIFO that nobody reads: writing blocks like a disk that hangs.
+class HangingLogDisk : public ShimProcessTest {
+ protected:
+  void SetUp() override {
+    ShimProcessTest::SetUp();
+    ASSERT_TRUE(Spawn());
+    ASSERT_TRUE(MakeSandbox());
+    ASSERT_EQ(mkfifo(LogPath("stuck").c_str(), 0600), 0);
+    reader_ = OpenFile(LogPath("stuck"), O_RDONLY | O_NONBLOCK).value();
+    ASSERT_TRUE(Create("stuck", kManyLines));
+    ASSERT_TRUE(Start("stuck"));
+  }
+  UniqueFd reader_;
+};
+
+TEST_F(HangingLogDisk, HoldsUpNoCallAndNoOtherPod) {
   for (int i = 0; i < 5; ++i) {
     auto list = client_->List(Soon());
     ASSERT_TRUE(list) << list.error().message;
@@ -130,13 +134,12 @@ TEST_F(ShimProcessTest, AContainerWhoseLogDiskHangsHoldsUpNoCallAndNoOtherPod) {
   ASSERT_TRUE(client_->Exec(exec, Stdio(), Soon()));
   EXPECT_EQ(events_.ExitOf("stuck", "e").exit_code(), 7);
   // Once it is read again everything arrives.
-  ASSERT_TRUE(SetNonBlocking(reader.get()));
   size_t total = 0;
   std::thread drain([&] {
     std::string buffer(1 << 20, '\0');
     const Deadline deadline = Soon();
     while (total < 100'000u * 140 && !deadline.expired()) {
-      const ssize_t count = read(reader.get(), buffer.data(), buffer.size());
+      const ssize_t count = read(reader_.get(), buffer.data(), buffer.size());
       if (count > 0) total += count;
       if (count <= 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -146,14 +149,7 @@ TEST_F(ShimProcessTest, AContainerWhoseLogDiskHangsHoldsUpNoCallAndNoOtherPod) {
   EXPECT_EQ(total, 100'000u * 140);
 }
 
-TEST_F(ShimProcessTest, AnExitIsReportedThoughTheLogDiskHangs) {
-  ASSERT_TRUE(Spawn());
-  ASSERT_TRUE(MakeSandbox());
-  const std::string fifo = folder_ / "stuck.log";
-  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-  auto reader = OpenFile(fifo, O_RDONLY | O_NONBLOCK).value();
-  ASSERT_TRUE(Create("stuck", {"lines", "100000", "100"}));
-  ASSERT_TRUE(Start("stuck"));
+TEST_F(HangingLogDisk, HoldsUpNoReportOfAnExit) {
   pod::SignalRequest signal;
   signal.mutable_process()->set_container_id("stuck");
   signal.set_signal(SIGKILL);
@@ -165,11 +161,7 @@ TEST_F(ShimProcessTest, AnExitIsReportedThoughTheLogDiskHangs) {
 TEST_F(ShimProcessTest, AContainerWithoutALogRunsToItsEnd) {
   ASSERT_TRUE(Spawn());
   ASSERT_TRUE(MakeSandbox());
-  pod::CreateContainerRequest request;
-  request.mutable_container()->set_container_id("a");
-  for (const char* arg : {"lines", "100000", "100"})
-    request.mutable_container()->mutable_process()->add_args(arg);
-  ASSERT_TRUE(client_->CreateContainer(request, Soon()));
+  ASSERT_TRUE(Create("a", kManyLines, ""));
   ASSERT_TRUE(Start("a"));
   EXPECT_EQ(events_.ExitOf("a").exit_code(), 0);
 }

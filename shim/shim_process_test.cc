@@ -5,7 +5,7 @@
 
 #include <thread>
 
-#include "sandbox/protocol/unix_channel.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "shim/shim_test_util.h"
 
 namespace catamaran {

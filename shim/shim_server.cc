@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/unix_channel.h"
 
 namespace catamaran {

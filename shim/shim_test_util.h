@@ -107,9 +107,13 @@ class ShimProcessTest : public testing::Test {
     return {};
   }
   Status Create(const std::string& id, const std::vector<std::string>& args) {
+    return Create(id, args, LogPath(id));
+  }
+  Status Create(const std::string& id, const std::vector<std::string>& args,
+                const std::string& log_path) {
     pod::CreateContainerRequest request;
     request.mutable_container()->set_container_id(id);
-    request.mutable_container()->set_log_path(LogPath(id));
+    request.mutable_container()->set_log_path(log_path);
     for (const auto& arg : args) request.mutable_container()->mutable_process()->add_args(arg);
     auto created = client_->CreateContainer(request, Soon());
     if (!created) return tl::unexpected(created.error());

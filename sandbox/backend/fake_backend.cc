@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {
@@ -199,11 +200,10 @@ void FakeBackend::List(Completion<pod::ListResponse> done) {
 void FakeBackend::DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) {
   if (request.port() != 7)
     return done(FailErrno(ECONNREFUSED, fmt::format("dial port {}", request.port())));
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-    return done(FailWithErrno("socketpair"));
+  auto sockets = MakeSocketPair(SOCK_STREAM);
+  if (!sockets) return done(tl::unexpected(std::move(sockets).error()));
   echo_.Cancel();
-  echo_fd_ = UniqueFd(ends[0]);
+  echo_fd_ = std::move(sockets->ours);
   auto watch = loop_.WatchFd(echo_fd_.get(), EPOLLIN, [this](uint32_t) {
     char buffer[4096];
     const ssize_t count = read(echo_fd_.get(), buffer, sizeof buffer);
@@ -212,7 +212,7 @@ void FakeBackend::DialPort(const pod::DialPortRequest& request, Completion<Uniqu
     echo_fd_.Reset();
   });
   if (watch) echo_ = std::move(*watch);
-  done(UniqueFd(ends[1]));
+  done(std::move(sockets->theirs));
 }
 
 }  // namespace catamaran

@@ -63,7 +63,7 @@ class NamespaceBackend final : public SandboxBackend {
   void RemoveSandboxObjects(Done done);
   void FreezeOrThaw(bool freeze, Done done);
   // Runs work that may block in a child; `done` comes with its outcome.
-  void RunTask(ChildTask::Work work, Done done);
+  void RunTask(UniqueFunction<Status()> work, Done done);
 
   EventLoop& loop_;
   EventSink sink_;
@@ -113,23 +113,14 @@ void NamespaceBackend::Forget(const std::string& id) {
   loop_.Post([last = std::move(last)]() mutable { last.reset(); });
 }
 
-void NamespaceBackend::RunTask(ChildTask::Work work, Done done) {
+void NamespaceBackend::RunTask(UniqueFunction<Status()> work, Done done) {
   const uint64_t key = next_key_++;
-  auto shared = std::make_shared<Done>(std::move(done));
-  auto task =
-      ChildTask::Start(loop_, std::move(work), [this, key, shared](Result<std::string> result) {
-        AbortStep();
-        const auto ended = tasks_.extract(key);
-        if (result)
-          (*shared)({});
-        else
-          (*shared)(tl::unexpected(std::move(result).error()));
-      });
-  if (task) {
-    tasks_[key] = std::move(*task);
-  } else {
-    (*shared)(tl::unexpected(std::move(task).error()));
-  }
+  tasks_[key] = ChildTask::Start(loop_, std::move(work),
+                                 [this, key, done = std::move(done)](Status outcome) mutable {
+                                   AbortStep();
+                                   const auto ended = tasks_.extract(key);
+                                   done(std::move(outcome));
+                                 });
 }
 
 Status NamespaceBackend::BeginSandbox(const spec::SandboxSpec& sandbox) {
@@ -208,10 +199,9 @@ void NamespaceBackend::RemoveSandboxObjects(Done done) {
   state_ = State::kDestroying;
   RunTask(
       [tree = context_.cgroups, path = context_.spec.cgroup_path(),
-       folder = context_.spec.state_directory()]() -> Result<std::string> {
+       folder = context_.spec.state_directory()]() -> Status {
         RETURN_IF_ERROR(RemoveSandboxGroups(*tree, path));
-        RETURN_IF_ERROR(RemoveTree(folder));
-        return "";
+        return RemoveTree(folder);
       },
       [this, done = std::move(done)](Status status) mutable {
         state_ = status ? State::kNone : State::kFailed;
@@ -368,12 +358,8 @@ void NamespaceBackend::FreezeOrThaw(bool freeze, Done done) {
   std::vector<std::string> paths;
   for (const auto& [id, container] : containers_)
     if (container->cgroup() != nullptr) paths.push_back(container->cgroup()->path());
-  RunTask(
-      [tree = context_.cgroups, paths, freeze]() -> Result<std::string> {
-        RETURN_IF_ERROR(FreezeGroups(*tree, paths, freeze));
-        return "";
-      },
-      std::move(done));
+  RunTask([tree = context_.cgroups, paths, freeze] { return FreezeGroups(*tree, paths, freeze); },
+          std::move(done));
 }
 
 }  // namespace

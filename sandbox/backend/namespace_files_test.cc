@@ -110,11 +110,12 @@ TEST_F(FilesOfAContainer, NamespacesAreThoseOfThePodAndNotTheMachines) {
     EXPECT_EQ(first[key], second[key]);
     EXPECT_NE(first[key], fs::read_symlink(std::string("/proc/self/ns/") + name).string());
   }
-  // Not compared with one another: the first has ended, and its numbers may be used again.
   for (const char* name : {"mnt", "pid"}) {
+    const std::string key = std::string("ns ") + name;
     const std::string machines = fs::read_symlink(std::string("/proc/self/ns/") + name).string();
-    EXPECT_NE(first[std::string("ns ") + name], machines);
-    EXPECT_NE(second[std::string("ns ") + name], machines);
+    EXPECT_NE(first[key], machines);
+    EXPECT_NE(second[key], machines);
+    EXPECT_NE(first[key], second[key]);
   }
 }
 

@@ -69,20 +69,13 @@ void StatsReader::Measure(std::vector<std::pair<std::string, std::string>> folde
     }
     return measured.SerializeAsString();
   };
-  auto task = ChildTask::Start(loop_, std::move(work), [this](Result<std::string> report) {
+  measuring_ = ChildTask::Start(loop_, std::move(work), [this](Result<std::string> report) {
     OnMeasured(std::move(report));
   });
-  if (task) {
-    measuring_ = std::move(*task);
-  } else {
-    OnMeasured(tl::unexpected(std::move(task).error()));
-  }
 }
 
 void StatsReader::OnMeasured(Result<std::string> report) {
-  // The task may still be on the stack.
-  loop_.Post(
-      [task = std::shared_ptr<ChildTask>(std::move(measuring_))]() mutable { task.reset(); });
+  const auto ended = std::move(measuring_);
   spec::SandboxStats measured;
   if (report && measured.ParseFromString(*report)) {
     usage_.clear();

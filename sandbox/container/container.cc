@@ -8,6 +8,7 @@
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
 #include "sandbox/container/init.h"
+#include "sandbox/kernel/security_modules.h"
 
 namespace catamaran {
 namespace {
@@ -35,10 +36,10 @@ void Ignore(const Error&) {}
 // Asked for and not to be had is an error at once, not when the program is to run.
 Status CheckLabels(const spec::ProcessSpec& process) {
   const std::string& profile = process.apparmor_profile();
-  if (!profile.empty() && profile != "unconfined" && !Exists("/sys/kernel/security/apparmor"))
+  if (!profile.empty() && profile != "unconfined" && !KernelHasAppArmor())
     return Fail(ErrorCode::kFailedPrecondition,
                 "process.apparmor_profile \"{}\": this kernel has no AppArmor", profile);
-  if (!process.selinux_label().empty() && !Exists("/sys/fs/selinux/enforce"))
+  if (!process.selinux_label().empty() && !KernelHasSelinux())
     return Fail(ErrorCode::kFailedPrecondition,
                 "process.selinux_label \"{}\": this kernel has no SELinux",
                 process.selinux_label());
@@ -275,7 +276,7 @@ void Container::RemoveKernelObjects(Done done) {
   oom_settled_.Cancel();
   oom_events_.Reset();
   auto tree = sandbox_.cgroups;
-  auto work = [tree, path = cgroup_path_, folder = writable_folder()]() -> Result<std::string> {
+  auto work = [tree, path = cgroup_path_, folder = writable_folder()]() -> Status {
     const Deadline deadline = Deadline::After(kRemovalPatience);
     auto group = tree->OpenGroup(path);
     if (group) {
@@ -284,23 +285,13 @@ void Container::RemoveKernelObjects(Done done) {
     } else if (group.error().code != ErrorCode::kNotFound) {
       return tl::unexpected(std::move(group).error());
     }
-    if (!folder.empty()) RETURN_IF_ERROR(RemoveTree(folder));
-    return "";
+    return folder.empty() ? Status() : RemoveTree(folder);
   };
-  auto shared = std::make_shared<Done>(std::move(done));
-  auto task =
-      ChildTask::Start(*sandbox_.loop, std::move(work), [shared](Result<std::string> result) {
-        AbortStep();
-        if (result)
-          (*shared)({});
-        else
-          (*shared)(tl::unexpected(std::move(result).error()));
-      });
-  if (task) {
-    removal_ = std::move(*task);
-  } else {
-    (*shared)(tl::unexpected(std::move(task).error()));
-  }
+  removal_ = ChildTask::Start(*sandbox_.loop, std::move(work),
+                              [done = std::move(done)](Status outcome) mutable {
+                                AbortStep();
+                                done(std::move(outcome));
+                              });
 }
 
 void Container::Remove(Done done) {

@@ -1,11 +1,7 @@
 #include "sandbox/container/stage_channel.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cstring>
-
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {
@@ -49,36 +45,15 @@ Result<StageMessage> Decode(std::string_view packet, UniqueFd descriptor) {
 }  // namespace
 
 Result<StageChannel::Ends> StageChannel::Make() {
-  int fds[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
-    return FailWithErrno("socketpair");
-  Ends ends{StageChannel(UniqueFd(fds[0])), StageChannel(UniqueFd(fds[1]))};
-  RETURN_IF_ERROR(SetNonBlocking(fds[0]));
-  return ends;
+  ASSIGN_OR_RETURN(SocketPair sockets, MakeSocketPair(SOCK_SEQPACKET));
+  RETURN_IF_ERROR(SetNonBlocking(sockets.ours.get()));
+  return Ends{StageChannel(std::move(sockets.ours)), StageChannel(std::move(sockets.theirs))};
 }
 
 Status StageChannel::Send(StageMessage::Kind kind, const std::string& payload, int fd) const {
-  std::string packet(1, static_cast<char>(kind));
-  packet += payload;
-  iovec data{packet.data(), packet.size()};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  ssize_t sent;
-  do {
-    sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0) return FailWithErrno("send on the stage channel");
+  const std::span<const int> descriptors(&fd, fd >= 0 ? 1 : 0);
+  auto sent = SendWithDescriptors(fd_.get(), static_cast<char>(kind) + payload, descriptors);
+  if (!sent) return tl::unexpected(std::move(sent).error().While("stage channel"));
   return {};
 }
 
@@ -95,29 +70,15 @@ Status StageChannel::SendStart() const { return Send(StageMessage::Kind::kStart,
 
 Result<std::optional<StageMessage>> StageChannel::Receive() const {
   std::string packet(kMaximumPacket, '\0');
-  iovec data{packet.data(), packet.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t length;
-  do {
-    length = recvmsg(fd_.get(), &message, MSG_CMSG_CLOEXEC);
-  } while (length < 0 && errno == EINTR);
+  auto received = ReceiveWithDescriptors(fd_.get(), packet, 1);
   // A child that was killed resets the connection; that is its end as well.
-  if (length == 0 || (length < 0 && errno == ECONNRESET)) return std::nullopt;
-  if (length < 0) return FailWithErrno("receive on the stage channel");
+  if (received ? received->size == 0 : received.error().system_errno == ECONNRESET)
+    return std::nullopt;
+  if (!received) return tl::unexpected(std::move(received).error().While("stage channel"));
   UniqueFd descriptor;
-  if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header != nullptr && header->cmsg_type == SCM_RIGHTS) {
-    int fd;
-    memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    descriptor.Reset(fd);
-  }
-  ASSIGN_OR_RETURN(auto decoded,
-                   Decode(std::string_view(packet).substr(0, length), std::move(descriptor)));
+  if (!received->descriptors.empty()) descriptor = std::move(received->descriptors[0]);
+  ASSIGN_OR_RETURN(auto decoded, Decode(std::string_view(packet).substr(0, received->size),
+                                        std::move(descriptor)));
   return decoded;
 }
 

@@ -40,6 +40,8 @@ ProcessEnd EndOf(const siginfo_t& info) {
   return ProcessEnd{128 + info.si_status, info.si_status};
 }
 
+constexpr size_t kLongestReport = 64 << 10;
+
 // A child task's report: an error code, an errno and a text.
 struct ReportHead {
   uint32_t code = 0;  // 0: it worked
@@ -137,11 +139,32 @@ ScopedNamespace::~ScopedNamespace() {
   if (own_.valid() && setns(own_.get(), type_) != 0) abort();
 }
 
-Result<std::unique_ptr<ChildTask>> ChildTask::Start(EventLoop& loop, Work work, Report done) {
+std::unique_ptr<ChildTask> ChildTask::Start(EventLoop& loop, Work work, Report done) {
+  std::unique_ptr<ChildTask> task(new ChildTask(std::move(done)));
+  if (auto cloned = task->Clone(loop, std::move(work)); !cloned) {
+    loop.Post([raw = task.get(), alive = std::weak_ptr(task->alive_),
+               error = std::move(cloned).error()]() mutable {
+      if (!alive.expired()) raw->Finish(tl::unexpected(std::move(error)));
+    });
+  }
+  return task;
+}
+
+std::unique_ptr<ChildTask> ChildTask::Start(EventLoop& loop, UniqueFunction<Status()> work,
+                                            UniqueFunction<void(Status)> done) {
+  return Start(loop, Work([work = std::move(work)]() mutable {
+                 return work().map([] { return std::string(); });
+               }),
+               Report([done = std::move(done)](Result<std::string> outcome) mutable {
+                 done(std::move(outcome).map([](const std::string&) {}));
+               }));
+}
+
+Status ChildTask::Clone(EventLoop& loop, Work work) {
   ASSIGN_OR_RETURN(auto pipe, MakePipe());
-  std::unique_ptr<ChildTask> task(new ChildTask);
+  RETURN_IF_ERROR(SetNonBlocking(pipe.read_end.get()));
   const int write_fd = pipe.write_end.get();
-  ASSIGN_OR_RETURN(task->child_, CloneProcess({.dies_with_parent = true}, [&work, write_fd] {
+  ASSIGN_OR_RETURN(child_, CloneProcess({.dies_with_parent = true}, [&work, write_fd] {
                      auto outcome = work();
                      ReportHead head;
                      if (!outcome) {
@@ -152,41 +175,39 @@ Result<std::unique_ptr<ChildTask>> ChildTask::Start(EventLoop& loop, Work work, 
                      report += outcome ? *outcome : outcome.error().message;
                      return WriteAll(write_fd, report) ? 0 : 1;
                    }));
-  pipe.write_end.Reset();
-  task->report_fd_ = std::move(pipe.read_end);
-  task->done_ = std::move(done);
-  RETURN_IF_ERROR(SetNonBlocking(task->report_fd_.get()));
-  ASSIGN_OR_RETURN(task->watch_, loop.WatchFd(task->report_fd_.get(), EPOLLIN,
-                                              [raw = task.get()](uint32_t) { raw->OnReadable(); }));
-  return task;
+  report_fd_ = std::move(pipe.read_end);
+  ASSIGN_OR_RETURN(watch_,
+                   loop.WatchFd(report_fd_.get(), EPOLLIN, [this](uint32_t) { OnReadable(); }));
+  return {};
 }
 
 void ChildTask::OnReadable() {
   char buffer[16384];
   const ssize_t count = read(report_fd_.get(), buffer, sizeof buffer);
+  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (count > 0) {
     received_.append(buffer, count);
-    return;
+    if (received_.size() <= kLongestReport + sizeof(ReportHead)) return;
+    return Finish(
+        Fail(ErrorCode::kInternal, "a child process reports more than {} bytes", kLongestReport));
   }
-  if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  watch_.Cancel();
-  // Its end of the pipe is closed: it is about to end, or has.
-  KillAndReap(child_.pidfd.get()).map_error([](const Error&) {});
-  child_.pidfd.Reset();
-  auto done = std::move(done_);
   ReportHead head;
-  if (received_.size() < sizeof head) {
-    done(Fail(ErrorCode::kInternal, "a child process ended without a report"));
-    return;
-  }
+  if (received_.size() < sizeof head)
+    return Finish(Fail(ErrorCode::kInternal, "a child process ended without a report"));
   std::copy_n(received_.data(), sizeof head, reinterpret_cast<char*>(&head));
   std::string text = received_.substr(sizeof head);
-  if (head.code == 0) {
-    done(std::move(text));
-  } else {
-    done(tl::unexpected(
-        Error{static_cast<ErrorCode>(head.code), head.system_errno, std::move(text)}));
-  }
+  if (head.code == 0) return Finish(std::move(text));
+  Finish(
+      tl::unexpected(Error{static_cast<ErrorCode>(head.code), head.system_errno, std::move(text)}));
+}
+
+void ChildTask::Finish(Result<std::string> outcome) {
+  watch_.Cancel();
+  // Its end of the pipe is closed, or no longer heeded: it is about to end, or has.
+  if (child_.pidfd.valid()) KillAndReap(child_.pidfd.get()).map_error([](const Error&) {});
+  child_.pidfd.Reset();
+  auto done = std::move(done_);
+  done(std::move(outcome));
 }
 
 ChildTask::~ChildTask() {

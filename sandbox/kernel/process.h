@@ -86,18 +86,25 @@ class ChildTask {
   using Work = UniqueFunction<Result<std::string>()>;
   using Report = UniqueFunction<void(Result<std::string>)>;
   // `work` runs in the child with a copy of this process's memory; its string, at most 64 KiB, or
-  // its error comes to `done`, once, on the loop's thread. `done` may destroy the task.
-  static Result<std::unique_ptr<ChildTask>> Start(EventLoop& loop, Work work, Report done);
+  // its error, or why no child could be started, comes to `done`, once, on the loop's thread and
+  // never from within Start. `done` may destroy the task.
+  static std::unique_ptr<ChildTask> Start(EventLoop& loop, Work work, Report done);
+  // The same for work that has nothing to tell but how it went.
+  static std::unique_ptr<ChildTask> Start(EventLoop& loop, UniqueFunction<Status()> work,
+                                          UniqueFunction<void(Status)> done);
   ~ChildTask();
 
  private:
-  ChildTask() = default;
+  explicit ChildTask(Report done) : done_(std::move(done)) {}
+  Status Clone(EventLoop& loop, Work work);
   void OnReadable();
+  void Finish(Result<std::string> outcome);
   ChildProcess child_;
   UniqueFd report_fd_;
   EventLoop::Watch watch_;
   std::string received_;
   Report done_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace catamaran

@@ -1,8 +1,8 @@
 #include "sandbox/protocol/backend_client.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/backend_server.h"
 #include "sandbox/protocol/error_wire.h"
 
@@ -333,19 +333,17 @@ void BackendClient::DialPort(const pod::DialPortRequest& dial, Completion<Unique
       done(std::move(reply->fds[0]));
     });
   }
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-    return done(FailWithErrno("socketpair"));
-  UniqueFd ours(ends[0]), theirs(ends[1]);
-  UniqueFd other(fcntl(ours.get(), F_DUPFD_CLOEXEC, 0));
+  auto sockets = MakeSocketPair(SOCK_STREAM);
+  if (!sockets) return done(tl::unexpected(std::move(sockets).error()));
+  UniqueFd other(fcntl(sockets->ours.get(), F_DUPFD_CLOEXEC, 0));
   if (!other.valid()) return done(FailWithErrno("duplicate a socket"));
   const uint32_t in = next_stream_++, out = next_stream_++;
   request.mutable_stdio()->set_in(in);
   request.mutable_stdio()->set_out(out);
   mux_->AddSink(out, std::move(other));
   Call(std::move(request), {},
-       [this, alive = std::weak_ptr<int>(alive_), in, out, ours = std::move(ours),
-        theirs = std::move(theirs), done = std::move(done)](Result<Reply> reply) mutable {
+       [this, alive = std::weak_ptr<int>(alive_), in, out, ours = std::move(sockets->ours),
+        theirs = std::move(sockets->theirs), done = std::move(done)](Result<Reply> reply) mutable {
          if (!reply) {
            if (!alive.expired()) mux_->Remove(out);
            return done(tl::unexpected(std::move(reply).error()));

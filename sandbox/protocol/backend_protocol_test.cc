@@ -23,7 +23,7 @@ class BackendProtocolTest : public testing::TestWithParam<Transport> {
   }
 
   void Connect() {
-    auto [left, right] = SocketPair();
+    auto [left, right] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
     std::unique_ptr<MessageChannel> client_channel, server_channel;
     if (GetParam() == Transport::kUnix) {
       client_channel = MakeUnixChannel(*loop_, std::move(left)).value();

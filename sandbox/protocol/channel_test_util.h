@@ -1,7 +1,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 #include <functional>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/message_channel.h"
 
 namespace catamaran {
@@ -21,12 +21,6 @@ inline void RunUntil(EventLoop& loop, const std::function<bool()>& condition,
     ASSERT_FALSE(deadline.expired()) << "waited 30 s for " << what;
     ASSERT_TRUE(loop.RunOnce(std::chrono::milliseconds(50)));
   }
-}
-
-inline std::pair<UniqueFd, UniqueFd> SocketPair() {
-  int ends[2];
-  EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
 // A channel with everything that it reported.

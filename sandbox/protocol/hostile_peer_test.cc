@@ -19,7 +19,7 @@ class HostileAgentTest : public testing::Test {
   void SetUp() override {
     client_.reset();
     agent_ = Recorder();
-    auto [host, guest] = SocketPair();
+    auto [host, guest] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
     StreamChannelOptions options;
     agent_.channel = MakeStreamChannel(*loop_, std::move(guest), options).value();
     agent_.Start();
@@ -102,7 +102,7 @@ TEST(HostileClient, NothingIsServedBeforeHelloAndGarbageClosesTheConnection) {
   auto loop = EventLoop::Create().value();
   FakeBackend backend(*loop);
   BackendServer server(*loop, backend, {.build = "test"});
-  auto [left, right] = SocketPair();
+  auto [left, right] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
   Recorder client;
   client.channel = MakeUnixChannel(*loop, std::move(left)).value();
   client.Start();
@@ -138,7 +138,7 @@ TEST(HostileClient, AClientThatDoesNotReadLosesItsConnectionNotTheServerItsMemor
   auto loop = EventLoop::Create().value();
   FakeBackend backend(*loop);
   BackendServer server(*loop, backend, {.build = "test"});
-  auto [left, right] = SocketPair();
+  auto [left, right] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
   ASSERT_TRUE(
       server.Serve(MakeUnixChannel(*loop, std::move(right), {.max_queued = 100'000}).value()));
   pod::Request request;

@@ -25,7 +25,7 @@ std::unique_ptr<MessageChannel> Make(EventLoop& loop, UniqueFd fd, Role role,
 class StreamChannelTest : public testing::Test {
  protected:
   void SetUp() override {
-    auto [host, guest] = SocketPair();
+    auto [host, guest] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
     host_fd_ = std::move(host);
     server_.channel = Make(*loop_, std::move(guest), Role::kServer, AtEnd::kPeerMayReturn, limits_);
     server_.Start();
@@ -98,7 +98,7 @@ TEST_F(StreamChannelTest, ANewClientStartsASessionAndSkipsTheOldOnesBytes) {
 }
 
 TEST_F(StreamChannelTest, AGuestThatSendsGarbageInASessionLosesIt) {
-  auto [host, guest] = SocketPair();
+  auto [host, guest] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
   client_.channel = Make(*loop_, std::move(host), Role::kClient);
   client_.Start();
   server_.channel = Make(*loop_, UniqueFd(fcntl(guest.get(), F_DUPFD_CLOEXEC, 0)), Role::kServer);
@@ -110,7 +110,7 @@ TEST_F(StreamChannelTest, AGuestThatSendsGarbageInASessionLosesIt) {
 }
 
 TEST_F(StreamChannelTest, AMessageWithoutEndIsCutOffAtTheLimit) {
-  auto [host, guest] = SocketPair();
+  auto [host, guest] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
   client_.channel = Make(*loop_, std::move(host), Role::kClient, AtEnd::kClosed, limits_);
   client_.Start();
   // A guest that answers the opening and then sends pieces for ever.

@@ -1,17 +1,11 @@
 #include "sandbox/protocol/unix_channel.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstring>
 #include <deque>
-#include <filesystem>
+#include <iterator>
 
-#include "sandbox/base/abort_step.h"
-#include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {
@@ -114,26 +108,12 @@ Status UnixChannel::Send(Message message, Order) {
 }
 
 Result<size_t> UnixChannel::SendSome(Outgoing& outgoing) {
-  iovec piece{outgoing.bytes.data() + outgoing.sent, outgoing.bytes.size() - outgoing.sent};
-  msghdr header{};
-  header.msg_iov = &piece;
-  header.msg_iovlen = 1;
-  std::vector<char> control;
-  if (!outgoing.fds.empty()) {
-    control.resize(CMSG_SPACE(outgoing.fds.size() * sizeof(int)));
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    cmsghdr* item = CMSG_FIRSTHDR(&header);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(outgoing.fds.size() * sizeof(int));
-    int* slot = reinterpret_cast<int*>(CMSG_DATA(item));
-    for (const auto& fd : outgoing.fds) *slot++ = fd.get();
-  }
-  const ssize_t count = sendmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (count >= 0) return static_cast<size_t>(count);
-  if (errno == EAGAIN || errno == EINTR) return size_t{0};
-  return FailWithErrno("send");
+  std::vector<int> fds;
+  for (const auto& fd : outgoing.fds) fds.push_back(fd.get());
+  auto sent = SendWithDescriptors(
+      socket_.get(), std::string_view(outgoing.bytes).substr(outgoing.sent), fds, MSG_DONTWAIT);
+  if (!sent && sent.error().system_errno == EAGAIN) return size_t{0};
+  return sent;
 }
 
 Status UnixChannel::Flush() {
@@ -195,27 +175,14 @@ void UnixChannel::OnEvents(uint32_t events) {
 
 Status UnixChannel::Receive() {
   char buffer[kReadChunk];  // on the stack, whose pages other readers use as well
-  iovec piece{buffer, sizeof buffer};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxWaitingFds * sizeof(int))];
-  msghdr header{};
-  header.msg_iov = &piece;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  const ssize_t count = recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (count < 0) {
-    if (errno == EAGAIN || errno == EINTR) return {};
-    return FailWithErrno("receive");
-  }
-  input_.append(buffer, count);
-  for (cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
-    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
-    const size_t fd_count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    const int* fds = reinterpret_cast<const int*>(CMSG_DATA(item));
-    for (size_t i = 0; i < fd_count; ++i) received_fds_.emplace_back(fds[i]);
-  }
-  if (count == 0) return Fail(ErrorCode::kUnavailable, "the peer closed the connection");
-  if ((header.msg_flags & MSG_CTRUNC) || received_fds_.size() > kMaxWaitingFds)
+  auto received = ReceiveWithDescriptors(socket_.get(), buffer, kMaxWaitingFds, MSG_DONTWAIT);
+  if (!received && received.error().system_errno == EAGAIN) return {};
+  if (!received) return tl::unexpected(std::move(received).error());
+  input_.append(buffer, received->size);
+  std::move(received->descriptors.begin(), received->descriptors.end(),
+            std::back_inserter(received_fds_));
+  if (received->size == 0) return Fail(ErrorCode::kUnavailable, "the peer closed the connection");
+  if (received_fds_.size() > kMaxWaitingFds)
     return Fail(ErrorCode::kResourceExhausted, "the peer sent too many descriptors");
   return {};
 }
@@ -283,70 +250,11 @@ void UnixChannel::CloseSoon(ErrorCode code, const std::string& why) {
   });
 }
 
-struct Address {
-  UniqueFd folder;  // keeps the short form valid
-  sockaddr_un value{};
-};
-
-Result<Address> MakeAddress(const std::string& path) {
-  Address address;
-  address.value.sun_family = AF_UNIX;
-  std::string name = path;
-  if (name.size() >= sizeof address.value.sun_path) {
-    const std::filesystem::path full(path);
-    ASSIGN_OR_RETURN(address.folder, OpenFile(full.parent_path(), O_PATH | O_DIRECTORY));
-    name = fmt::format("/proc/self/fd/{}/{}", address.folder.get(), full.filename().string());
-  }
-  if (name.size() >= sizeof address.value.sun_path)
-    return Fail(ErrorCode::kInvalidArgument, "socket name {} is too long", path);
-  memcpy(address.value.sun_path, name.c_str(), name.size() + 1);
-  return address;
-}
-
-Result<UniqueFd> MakeSocket(int type) {
-  UniqueFd socket_fd(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket_fd.valid()) return FailWithErrno("socket");
-  return socket_fd;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<MessageChannel>> MakeUnixChannel(EventLoop& loop, UniqueFd socket,
                                                         ChannelLimits limits) {
   return std::unique_ptr<MessageChannel>(new UnixChannel(loop, std::move(socket), limits));
-}
-
-Status CheckPeer(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
-    return FailWithErrno("SO_PEERCRED");
-  if (peer.uid != 0 && peer.uid != geteuid())
-    return Fail(ErrorCode::kPermissionDenied, "the peer runs as user {}", peer.uid);
-  return {};
-}
-
-Result<UniqueFd> ListenUnix(const std::string& path, int type) {
-  ASSIGN_OR_RETURN(auto address, MakeAddress(path));
-  ASSIGN_OR_RETURN(auto socket_fd, MakeSocket(type));
-  RETURN_IF_ERROR(RemoveIfExists(path));
-  // The mode is that of the socket's inode before bind makes the file (unix(7), fchmod).
-  if (fchmod(socket_fd.get(), 0600) != 0) return FailWithErrno("fchmod of the socket of {}", path);
-  if (bind(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address.value),
-           sizeof address.value) != 0)
-    return FailWithErrno("bind {}", path);
-  AbortStep();
-  if (listen(socket_fd.get(), 64) != 0) return FailWithErrno("listen on {}", path);
-  return socket_fd;
-}
-
-Result<UniqueFd> ConnectUnix(const std::string& path, int type) {
-  ASSIGN_OR_RETURN(auto address, MakeAddress(path));
-  ASSIGN_OR_RETURN(auto socket_fd, MakeSocket(type));
-  if (connect(socket_fd.get(), reinterpret_cast<const sockaddr*>(&address.value),
-              sizeof address.value) != 0)
-    return FailWithErrno("connect to {}", path);
-  return socket_fd;
 }
 
 }  // namespace catamaran

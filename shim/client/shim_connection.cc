@@ -1,5 +1,6 @@
 #include "shim/client/shim_connection.h"
 
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/unix_channel.h"
 
 namespace catamaran {

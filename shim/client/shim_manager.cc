@@ -8,7 +8,7 @@
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
-#include "sandbox/protocol/unix_channel.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "shim/client/journal_format.h"
 #include "shim/client/shim_client_impl.h"
 #include "shim/client/shim_lock.h"

@@ -4,7 +4,7 @@
 
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
-#include "sandbox/protocol/unix_channel.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "shim/client/shim_lock.h"
 #include "shim/client/shim_spawn.h"
 

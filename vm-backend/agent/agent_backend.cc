@@ -62,7 +62,10 @@ spec::SandboxSpec EngineSandbox(const spec::SandboxSpec& sandbox) {
 
 AgentBackend::AgentBackend(EventLoop& loop, std::unique_ptr<SandboxBackend> engine,
                            std::unique_ptr<GuestVolumes> volumes)
-    : loop_(loop), engine_(std::move(engine)), volumes_(std::move(volumes)), disks_(loop) {}
+    : ForwardingBackend(std::move(engine)),
+      loop_(loop),
+      volumes_(std::move(volumes)),
+      disks_(loop) {}
 
 void AgentBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
                                  Completion<pod::CreateSandboxResponse> done) {
@@ -96,7 +99,7 @@ void AgentBackend::SetUpSandbox(spec::SandboxSpec sandbox,
   *request.mutable_sandbox() = EngineSandbox(sandbox);
   request.mutable_sandbox()->clear_sysctls();
   request.mutable_sandbox()->mutable_sysctls()->insert(sysctls->begin(), sysctls->end());
-  engine_->CreateSandbox(
+  next().CreateSandbox(
       request, [done = std::move(done)](Result<pod::CreateSandboxResponse> made) mutable {
         if (!made) return done(std::move(made));
         utsname kernel{};
@@ -177,7 +180,7 @@ void AgentBackend::HandOver(const std::string& id, Stdio stdio,
                    if (!made) return finish(tl::unexpected<Error>(std::move(made).error()));
                    pod::CreateContainerRequest request;
                    *request.mutable_container() = containers_[id].spec;
-                   engine_->CreateContainer(request, std::move(stdio), std::move(finish));
+                   next().CreateContainer(request, std::move(stdio), std::move(finish));
                  });
 }
 
@@ -191,7 +194,7 @@ void AgentBackend::RemoveContainer(const pod::RemoveContainerRequest& request, D
     });
     return;
   }
-  engine_->RemoveContainer(request, [this, id, done = std::move(done)](Status removed) mutable {
+  next().RemoveContainer(request, [this, id, done = std::move(done)](Status removed) mutable {
     if (!removed) return done(std::move(removed));
     Release(id, std::move(done));
   });
@@ -227,7 +230,7 @@ void AgentBackend::ReleaseImages(std::vector<std::string> images, Done done) {
 }
 
 void AgentBackend::Stats(Completion<pod::StatsResponse> done) {
-  engine_->Stats([done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
+  next().Stats([done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
     if (!stats || !stats->stats().interfaces().empty()) return done(std::move(stats));
     auto netlink = Netlink::Open();
     auto interfaces =

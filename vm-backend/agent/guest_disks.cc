@@ -117,21 +117,11 @@ void GuestDisks::SearchAgain() {
 
 void GuestDisks::RunTask(UniqueFunction<Status()> work, Done done) {
   const uint64_t id = next_task_++;
-  auto shared = std::make_shared<Done>(std::move(done));
-  auto task = ChildTask::Start(
-      loop_,
-      [work = std::move(work)]() mutable -> Result<std::string> {
-        RETURN_IF_ERROR(work());
-        return std::string();
-      },
-      [this, id, shared](Result<std::string> result) {
-        loop_.Post([this, id] { tasks_.erase(id); });  // it must outlive its own report
-        (*shared)(result ? Status() : Status(tl::unexpected<Error>(result.error())));
-      });
-  if (task)
-    tasks_[id] = std::move(*task);
-  else
-    (*shared)(tl::unexpected<Error>(task.error()));
+  tasks_[id] = ChildTask::Start(loop_, std::move(work),
+                                [this, id, done = std::move(done)](Status outcome) mutable {
+                                  const auto ended = tasks_.extract(id);
+                                  done(std::move(outcome));
+                                });
 }
 
 void GuestDisks::AcquireImage(const std::string& serial, uint64_t capacity,

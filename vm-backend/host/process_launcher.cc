@@ -1,7 +1,6 @@
 #include "vm-backend/host/process_launcher.h"
 
-#include <sys/socket.h>
-
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/host/vmm_process.h"
 
 namespace catamaran {
@@ -14,14 +13,11 @@ class LocalAgent final : public VirtualMachine {
   static Result<std::unique_ptr<VirtualMachine>> Start(EventLoop& loop,
                                                        const std::string& program) {
     auto agent = std::make_unique<LocalAgent>();
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-      return FailWithErrno("socketpair");
-    agent->channel_ = UniqueFd(pair[0]);
-    const UniqueFd theirs(pair[1]);
+    ASSIGN_OR_RETURN(SocketPair sockets, MakeSocketPair(SOCK_STREAM));
+    agent->channel_ = std::move(sockets.ours);
     VmmCommand command;
     command.arguments = {program, "--fd", std::to_string(kAgentDescriptor)};
-    command.descriptors = {{kAgentDescriptor, theirs.get()}};
+    command.descriptors = {{kAgentDescriptor, sockets.theirs.get()}};
     ASSIGN_OR_RETURN(
         agent->process_,
         VmmProcess::Start(loop, command, [raw = agent.get()](ProcessEnd end) { raw->Ended(end); }));

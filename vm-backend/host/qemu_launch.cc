@@ -20,7 +20,6 @@ namespace {
 
 constexpr char kTap[] = "tap0";
 constexpr char kWritableSerial[] = "writable";
-constexpr char kDefaultQemu[] = "/usr/bin/qemu-system-x86_64";
 constexpr uint32_t kMostCpus = 64;
 // Longer than loading a template from a disk takes; a boot takes longer still.
 constexpr auto kTemplatePatience = std::chrono::seconds(10);
@@ -81,13 +80,18 @@ std::string Milliseconds(std::chrono::steady_clock::time_point since) {
 
 }  // namespace
 
+Result<std::string> QemuProgram(const spec::MachineSpec& machine) {
+  std::string program = machine.qemu().empty() ? kDefaultQemu : machine.qemu();
+  if (access(program.c_str(), X_OK) != 0)
+    return FailErrno(errno, fmt::format("machine.qemu: \"{}\"", program));
+  return program;
+}
+
 Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostFindings& findings) {
   const spec::MachineSpec& spec = sandbox.machine();
   QemuMachine machine;
   ASSIGN_OR_RETURN(machine.accelerator, ChooseAccelerator(findings.kvm, spec.allow_emulation()));
-  machine.qemu = spec.qemu().empty() ? kDefaultQemu : spec.qemu();
-  if (access(machine.qemu.c_str(), X_OK) != 0)
-    return FailErrno(errno, fmt::format("machine.qemu: \"{}\"", machine.qemu));
+  ASSIGN_OR_RETURN(machine.qemu, QemuProgram(spec));
   if (sandbox.resources().memory_limit_bytes() < 0)
     return Fail(ErrorCode::kInvalidArgument, "resources.memory_limit_bytes: {}; 0 or more is due",
                 sandbox.resources().memory_limit_bytes());
@@ -136,15 +140,16 @@ void QemuLaunch::FindOut() {
   const HostIdentity identity = HostIdentity::Now();
   const std::string file = FindingsFile();
   if (!file.empty()) {
-    const auto text = ReadFile(file, 64 << 10);
-    if (auto kept = text ? DecodeFindings(*text, identity, HostUptime())
-                         : Result<HostFindings>(tl::unexpected<Error>(text.error()))) {
+    auto kept = ReadFile(file, 64 << 10).and_then([&](const std::string& text) {
+      return DecodeFindings(text, identity, HostUptime());
+    });
+    if (kept) {
       findings_ = std::move(*kept);
       host_known_ = true;
       return;
     }
   }
-  auto probe = ChildTask::Start(
+  probe_ = ChildTask::Start(
       loop_,
       [identity, file]() -> Result<std::string> {
         const std::string text = EncodeFindings(ExamineHost(), identity, HostUptime());
@@ -153,37 +158,27 @@ void QemuLaunch::FindOut() {
         return text;
       },
       [self = shared_from_this(), identity](Result<std::string> text) {
+        auto found = text.and_then([&](const std::string& encoded) {
+          return DecodeFindings(encoded, identity, HostUptime());
+        });
         // A probe that dies is a KVM that does not work.
-        auto found = text ? DecodeFindings(*text, identity, HostUptime())
-                          : Result<HostFindings>(tl::unexpected<Error>(text.error()));
         self->findings_ =
             found ? std::move(*found) : HostFindings{tl::unexpected<Error>(found.error()), 0};
         self->host_known_ = true;
         self->Prepared();
       });
-  if (!probe) {
-    findings_.kvm = tl::unexpected<Error>(probe.error());
-    host_known_ = true;
-    return;
-  }
-  probe_ = std::move(*probe);
 }
 
 void QemuLaunch::Begin() {
   FindOut();
-  auto disk = ChildTask::Start(
+  disk_ = ChildTask::Start(
       loop_,
-      [sandbox = sandbox_, target = WritableDisk()]() -> Result<std::string> {
-        RETURN_IF_ERROR(PrepareFiles(sandbox, target));
-        return std::string();
-      },
-      [self = shared_from_this()](Result<std::string> made) {
-        if (!made) self->disk_made_ = tl::unexpected<Error>(std::move(made).error());
+      [sandbox = sandbox_, target = WritableDisk()] { return PrepareFiles(sandbox, target); },
+      [self = shared_from_this()](Status made) {
+        self->disk_made_ = std::move(made);
         self->disk_ready_ = true;
         self->Prepared();
       });
-  if (!disk) return Finish(tl::unexpected<Error>(disk.error()));
-  disk_ = std::move(*disk);
 }
 
 void QemuLaunch::Prepared() {

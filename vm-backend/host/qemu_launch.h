@@ -13,6 +13,10 @@
 
 namespace catamaran {
 
+inline constexpr char kDefaultQemu[] = "/usr/bin/qemu-system-x86_64";
+// The program that a machine is run with; an error naming the field where it cannot be executed.
+Result<std::string> QemuProgram(const spec::MachineSpec& machine);
+
 // The machine that a sandbox asks for on this host. kFailedPrecondition where the host cannot run
 // it, kInvalidArgument naming the field where the specification cannot be right.
 Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostFindings& findings);

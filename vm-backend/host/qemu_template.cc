@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sandbox/base/json_text.h"
 #include "sandbox/protocol/backend_client.h"
 #include "sandbox/protocol/stream_channel.h"
 
@@ -23,19 +24,13 @@ std::string IdentityOf(const std::string& path) {
                      status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
 
-// QEMU may be in its guest's hands: nothing is taken for granted of what it says.
-std::string TextAt(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // One template in the making.
 class Making : public std::enable_shared_from_this<Making> {
  public:
   Making(EventLoop& loop, Completion<UniqueFd> done) : loop_(loop), done_(std::move(done)) {}
 
   void Begin(const vm::TemplateRequest& request, int memory) {
-    if (auto started = Start(request, memory); !started) Finish(std::move(started).error());
+    if (auto started = Start(request, memory); !started) Finish(std::move(started));
   }
 
  private:
@@ -47,7 +42,7 @@ class Making : public std::enable_shared_from_this<Making> {
     start.memory = memory;
     ASSIGN_OR_RETURN(vm_, QemuVm::Start(loop_, start));
     vm_->OnExit([self = shared_from_this()](const std::string& reason) {
-      self->Finish({ErrorCode::kInternal, 0, reason});
+      self->Finish(Fail(ErrorCode::kInternal, "{}", reason));
     });
     StreamChannelOptions options;
     options.role = StreamChannelOptions::Role::kClient;
@@ -57,12 +52,13 @@ class Making : public std::enable_shared_from_this<Making> {
       self->AgentGone("the agent is gone: " + error.message);
     }));
     ASSIGN_OR_RETURN(timer_, loop_.RunAfter(kBootPatience, [self = shared_from_this()] {
-      self->Finish({ErrorCode::kDeadlineExceeded, 0, "the agent did not answer in time"});
+      self->Finish(Fail(ErrorCode::kDeadlineExceeded, "the agent did not answer in time"));
     }));
     agent_->Hello([self = shared_from_this()](auto hello) {
       if (hello) return self->Save();
+      // Else on_closed or the machine's end tells.
       if (hello.error().code != ErrorCode::kUnavailable)
-        self->Finish(std::move(hello).error());  // else on_closed or the machine's end tells
+        self->Finish(tl::unexpected<Error>(std::move(hello).error()));
     });
     return {};
   }
@@ -70,38 +66,36 @@ class Making : public std::enable_shared_from_this<Making> {
   // The machine's own end, which mostly follows, says more.
   void AgentGone(const std::string& reason) {
     auto timer = loop_.RunAfter(kEndPatience, [self = shared_from_this(), reason] {
-      self->Finish({ErrorCode::kInternal, 0, reason});
+      self->Finish(Fail(ErrorCode::kInternal, "{}", reason));
     });
-    if (!timer) return Finish({ErrorCode::kInternal, 0, reason});
+    if (!timer) return Finish(Fail(ErrorCode::kInternal, "{}", reason));
     timer_ = std::move(*timer);
   }
 
   void Save() {
-    transfer_ = QemuStateTransfer::Begin(loop_, *vm_, "migrate", state_.get(),
-                                         [self = shared_from_this()](Status saved) {
-                                           if (!saved)
-                                             return self->Finish(std::move(saved).error());
-                                           self->agent_.reset();  // its end is no failure any more
-                                           // Only when QEMU is gone does nobody map the memory any
-                                           // more.
-                                           self->vm_->Kill([self](Status killed) {
-                                             if (!killed)
-                                               return self->Finish(std::move(killed).error());
-                                             self->Finish({});
-                                           });
-                                         });
+    transfer_ = QemuStateTransfer::Begin(
+        loop_, *vm_, "migrate", state_.get(),
+        [self = shared_from_this()](Status saved) { self->OnSaved(std::move(saved)); });
   }
 
-  // Error without a message: success. From the loop: the caller may be a callback of what goes.
-  void Finish(Error error) {
+  void OnSaved(Status saved) {
+    if (!saved) return Finish(std::move(saved));
+    agent_.reset();  // its end is no failure any more
+    // Only when QEMU is gone does nobody map the memory any more.
+    vm_->Kill([self = shared_from_this()](Status killed) { self->Finish(std::move(killed)); });
+  }
+
+  // From the loop: the caller may be a callback of what goes.
+  void Finish(Status outcome) {
     if (!done_) return;
     timer_.Cancel();
-    loop_.Post([self = shared_from_this(), done = std::move(done_), error]() mutable {
+    loop_.Post([self = shared_from_this(), done = std::move(done_),
+                outcome = std::move(outcome)]() mutable {
       self->transfer_.reset();
       self->agent_.reset();
       self->vm_.reset();  // killed and reaped
-      if (error.message.empty()) return done(std::move(self->state_));
-      done(tl::unexpected<Error>(std::move(error)));
+      if (outcome) return done(std::move(self->state_));
+      done(tl::unexpected<Error>(std::move(outcome).error()));
     });
   }
 

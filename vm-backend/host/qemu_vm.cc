@@ -1,11 +1,12 @@
 #include "vm-backend/host/qemu_vm.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
 #include <nlohmann/json.hpp>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/json_text.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/host/flat_disk.h"
 #include "vm-backend/host/qemu_confinement.h"
 
@@ -15,18 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kMostTargets = 256;  // of one virtio-scsi bus
-
-struct Ends {
-  UniqueFd ours;
-  UniqueFd qemus;
-};
-
-Result<Ends> SocketPair() {
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
-    return FailWithErrno("socketpair");
-  return Ends{UniqueFd(pair[0]), UniqueFd(pair[1])};
-}
 
 std::string SetName(uint64_t set) { return fmt::format("/dev/fdset/{}", set); }
 
@@ -53,21 +42,21 @@ std::string DescriptionOf(const ProcessEnd& end) {
 
 Result<std::unique_ptr<QemuVm>> QemuVm::Start(EventLoop& loop, const QemuStart& start) {
   auto vm = std::unique_ptr<QemuVm>(new QemuVm(loop));
-  ASSIGN_OR_RETURN(Ends monitor, SocketPair());
-  ASSIGN_OR_RETURN(Ends console, SocketPair());
-  ASSIGN_OR_RETURN(Ends agent, SocketPair());
-  ASSIGN_OR_RETURN(Ends volumes, SocketPair());
+  ASSIGN_OR_RETURN(SocketPair monitor, MakeSocketPair(SOCK_STREAM));
+  ASSIGN_OR_RETURN(SocketPair console, MakeSocketPair(SOCK_STREAM));
+  ASSIGN_OR_RETURN(SocketPair agent, MakeSocketPair(SOCK_STREAM));
+  ASSIGN_OR_RETURN(SocketPair volumes, MakeSocketPair(SOCK_STREAM));
   VmmCommand command;
   command.arguments = QemuArguments(start.machine);
   command.confinement = QemuConfinement(start.machine);
   ASSIGN_OR_RETURN(command.confinement->user, VmmUser());
   // TCG asks for huge pages for its translations: all of their buffer would be resident at once.
   command.small_pages = start.machine.accelerator == Accelerator::kTcg;
-  command.output = console.qemus.get();
-  command.descriptors = {{kQemuMonitor, monitor.qemus.get()},
-                         {kQemuConsole, console.qemus.get()},
-                         {kQemuAgent, agent.qemus.get()},
-                         {kQemuVolumes, volumes.qemus.get()}};
+  command.output = console.theirs.get();
+  command.descriptors = {{kQemuMonitor, monitor.theirs.get()},
+                         {kQemuConsole, console.theirs.get()},
+                         {kQemuAgent, agent.theirs.get()},
+                         {kQemuVolumes, volumes.theirs.get()}};
   if (start.tap >= 0) command.descriptors.push_back({kQemuTap, start.tap});
   if (start.memory >= 0) command.descriptors.push_back({kQemuMemory, start.memory});
   ASSIGN_OR_RETURN(vm->console_, ConsoleLog::Create(loop, std::move(console.ours)));
@@ -76,9 +65,7 @@ Result<std::unique_ptr<QemuVm>> QemuVm::Start(EventLoop& loop, const QemuStart& 
                    }));
   ASSIGN_OR_RETURN(vm->monitor_, QmpClient::Create(loop, std::move(monitor.ours)));
   vm->monitor_->OnEvent([raw = vm.get()](const std::string& name, const json& data) {
-    const auto device = data.find("device");
-    if (name == "DEVICE_DELETED" && device != data.end() && device->is_string())
-      raw->Unplugged(device->get<std::string>());
+    if (name == "DEVICE_DELETED") raw->Unplugged(TextAt(data, "device"));
   });
   vm->agent_ = std::move(agent.ours);
   vm->volumes_ = std::move(volumes.ours);

@@ -1,12 +1,12 @@
 #include "vm-backend/host/qmp_client.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/json_text.h"
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {
@@ -16,30 +16,6 @@ constexpr size_t kLongestLine = 1 << 20;
 constexpr size_t kMostBytesARound = 256 << 10;
 
 constexpr auto kPatience = std::chrono::seconds(60);
-
-// send(2), with a descriptor unless it is negative.
-ssize_t SendWith(int socket, const std::string& text, int descriptor) {
-  iovec data{const_cast<char*>(text.data()), text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (descriptor >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof descriptor);
-    memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  }
-  return sendmsg(socket, &message, MSG_NOSIGNAL);
-}
-
-std::string StringAt(const nlohmann::json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
 
 }  // namespace
 
@@ -115,12 +91,13 @@ void QmpClient::Settle(uint64_t id, Result<nlohmann::json> result) {
 void QmpClient::Flush() {
   while (!output_.empty()) {
     Message& next = output_.front();
-    const ssize_t count = SendWith(socket_.get(), next.rest, next.descriptor.get());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno != EAGAIN) return;  // the reader finds out
-    if (count < 0) break;
+    const int descriptor = next.descriptor.get();
+    const auto count =
+        SendWithDescriptors(socket_.get(), next.rest, {&descriptor, descriptor >= 0 ? 1u : 0u});
+    if (!count && count.error().system_errno != EAGAIN) return;  // the reader finds out
+    if (!count) break;
     next.descriptor.Reset();
-    next.rest.erase(0, static_cast<size_t>(count));
+    next.rest.erase(0, *count);
     if (next.rest.empty()) output_.pop_front();
   }
   (void)watch_.SetEvents(output_.empty() ? EPOLLIN : EPOLLIN | EPOLLOUT);
@@ -154,8 +131,7 @@ void QmpClient::Line(const std::string& line) {
   if (message.contains("event")) {
     const auto data = message.find("data");
     if (on_event_)
-      on_event_(StringAt(message, "event"),
-                data != message.end() ? *data : nlohmann::json::object());
+      on_event_(TextAt(message, "event"), data != message.end() ? *data : nlohmann::json::object());
     return;
   }
   const auto id = message.find("id");
@@ -163,10 +139,9 @@ void QmpClient::Line(const std::string& line) {
   const auto returned = message.find("return");
   if (returned != message.end()) return Settle(id->get<uint64_t>(), *returned);
   const auto error = message.find("error");
-  Settle(
-      id->get<uint64_t>(),
-      Fail(ErrorCode::kInternal, "{}",
-           error != message.end() && error->is_object() ? StringAt(*error, "desc") : "no result"));
+  Settle(id->get<uint64_t>(),
+         Fail(ErrorCode::kInternal, "{}",
+              error != message.end() && error->is_object() ? TextAt(*error, "desc") : "no result"));
 }
 
 void QmpClient::Close(const std::string& reason) {

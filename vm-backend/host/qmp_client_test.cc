@@ -1,12 +1,12 @@
 #include "vm-backend/host/qmp_client.h"
 
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 
 #include <nlohmann/json.hpp>
 
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {
@@ -15,12 +15,11 @@ namespace {
 class QmpClientTest : public testing::Test {
  protected:
   void SetUp() override {
-    int pair[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    qemu_ = UniqueFd(pair[0]);
+    auto [ours, qemus] = MakeSocketPair(SOCK_STREAM).value();
+    qemu_ = std::move(qemus);
     client_.reset();  // before its loop, where a test starts over
     loop_ = *EventLoop::Create();
-    client_ = *QmpClient::Create(*loop_, UniqueFd(pair[1]));
+    client_ = *QmpClient::Create(*loop_, std::move(ours));
   }
   void Say(const std::string& text) { ASSERT_TRUE(WriteAll(qemu_.get(), text)); }
   // What the client has sent so far, one command a line.

@@ -1,11 +1,9 @@
 // Real templates: QEMU saved once, restored many times.
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#include <cstring>
 #include <set>
 
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/host/host_findings.h"
 #include "vm-backend/host/qemu_template.h"
 #include "vm-backend/host/vm_test_util.h"
@@ -23,13 +21,9 @@ class VmTemplate : public testing::Test {
     TemplateKeeper::Options options;
     options.root = HostPath(folder_ / "templates");
     keeper_ = std::make_unique<TemplateKeeper>(*loop_, *maker_, std::move(options));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    strcpy(address.sun_path, Socket().c_str());
-    UniqueFd listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    ASSERT_EQ(listen(listener.get(), 8), 0);
-    ASSERT_TRUE(keeper_->Serve(std::move(listener)));
+    auto listener = ListenUnix(Socket(), SOCK_SEQPACKET);
+    ASSERT_TRUE(listener) << listener.error().message;
+    ASSERT_TRUE(keeper_->Serve(std::move(*listener)));
   }
   void TearDown() override {
     keeper_.reset();

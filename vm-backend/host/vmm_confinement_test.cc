@@ -80,7 +80,7 @@ int RunAttack(const std::string& name, const std::string& argument) {
 class ConfinedVmm : public testing::Test {
  protected:
   void SetUp() override {
-    if (getuid() != 0) GTEST_SKIP() << "needs root";
+    ASSERT_EQ(getuid(), 0u) << "run as root";
     loop_ = *EventLoop::Create();
     char name[] = "/tmp/vmm_confinement.XXXXXX";
     ASSERT_NE(mkdtemp(name), nullptr);

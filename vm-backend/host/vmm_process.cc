@@ -44,6 +44,7 @@ int Become(const VmmCommand& command, int parent) {
     fprintf(stderr, "%s: %s: %s\n", command.arguments[0].c_str(), doing, why.c_str());
     return kExecFailed;
   };
+  DieWithParent(parent);
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -55,7 +56,7 @@ int Become(const VmmCommand& command, int parent) {
   if (command.confinement) {
     if (auto confined = Confine(*command.confinement); !confined)
       return fail("confine", confined.error().message);
-    DieWithParent(tie.get());
+    DieWithParent(tie.get());  // again: it became another user
   }
   // Kept over execve(2). Refused by no kernel that has huge pages.
   if (command.small_pages) (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
@@ -73,8 +74,7 @@ Result<std::unique_ptr<VmmProcess>> VmmProcess::Start(EventLoop& loop, const Vmm
                                                       UniqueFunction<void(ProcessEnd)> ended) {
   auto process = std::unique_ptr<VmmProcess>(new VmmProcess);
   ASSIGN_OR_RETURN(const UniqueFd self, OpenOwnPidfd());
-  const CloneOptions options{.namespaces = command.confinement ? kVmmNamespaces : 0,
-                             .dies_with_parent = true};
+  const CloneOptions options{.namespaces = command.confinement ? kVmmNamespaces : 0};
   ASSIGN_OR_RETURN(process->child_, CloneProcess(options, [&command, parent = self.get()] {
                      return Become(command, parent);
                    }));

@@ -89,25 +89,43 @@ Result<std::string> FuseRace(const Words& words, const GuestPorts& ports) {
   return report + Line("own", std::to_string(files)) + Line("none", std::to_string(other));
 }
 
-Result<std::string> FuseFlood(const Words& words, const GuestPorts& ports) {
-  FuseClient fuse(ports.volumes);
-  std::string report;
-  const uint64_t volume = Volume(fuse, words.at(1), report);
-  // Writes stop where nobody reads any more: the port's and the host's buffers are full.
-  const std::string one =
-      FuseClient::Header(sizeof(fuse_in_header) + sizeof(fuse_open_in), FUSE_OPENDIR, volume, 7) +
-      Bytes(fuse_open_in{});
+constexpr size_t kLeastFlood = 1 << 20;
+constexpr size_t kMostFlood = 64 << 20;
+// Of a whole flood: an emulated guest on a busy host gets that long, and no test needs it.
+constexpr auto kFloodPatience = std::chrono::seconds(120);
+// Of one write, once enough is out: the other side has stopped reading.
+constexpr int kStoppedReadingMs = 3000;
+
+// Writes pieces until `most` bytes are out or, after kLeastFlood of them, nobody reads any more.
+// Returns how many.
+std::string Flood(int fd, std::string_view piece, size_t most) {
   size_t sent = 0;
-  for (int i = 0; i < 2'000'000; ++i) {
-    const ssize_t count = write(ports.volumes, one.data(), one.size());
+  const Deadline deadline = Deadline::After(kFloodPatience);
+  while (sent < most && !deadline.expired()) {
+    const ssize_t count = write(fd, piece.data(), piece.size());
     if (count > 0) {
       sent += static_cast<size_t>(count);
       continue;
     }
-    pollfd writable{ports.volumes, POLLOUT, 0};
-    if (poll(&writable, 1, 3000) <= 0) break;
+    pollfd writable{fd, POLLOUT, 0};
+    const int ready = poll(&writable, 1, kStoppedReadingMs);
+    if ((writable.revents & POLLHUP) != 0 || (ready <= 0 && sent >= kLeastFlood)) break;
   }
-  return report + Line("sent", std::to_string(sent));
+  return std::to_string(sent);
+}
+
+Result<std::string> FuseFlood(const Words& words, const GuestPorts& ports) {
+  FuseClient fuse(ports.volumes);
+  std::string report;
+  const uint64_t volume = Volume(fuse, words.at(1), report);
+  // Longer than it need be: a mebibyte of these is fewer than the answers that fit into the port's
+  // and the host's buffers, so it gets out whatever they hold.
+  std::string one(4096, '\0');
+  const std::string head =
+      FuseClient::Header(static_cast<uint32_t>(one.size()), FUSE_OPENDIR, volume, 7) +
+      Bytes(fuse_open_in{});
+  one.replace(0, head.size(), head);
+  return report + Line("sent", Flood(ports.volumes, one, kMostFlood));
 }
 
 Result<std::string> FuseMalformed(const Words& words, const GuestPorts& ports) {
@@ -190,33 +208,23 @@ Result<std::string> FillMemory(const Words&, const GuestPorts&) {
          Line("balloon", drivers.empty() ? "none" : drivers);
 }
 
-// Until so much is written, ten seconds are over, or nobody has read for a while.
-std::string Flood(int fd, size_t bytes) {
+std::string Noise() {
   std::string noise(32 << 10, '\0');
   uint32_t state = 1;
   for (char& byte : noise) byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
-  size_t sent = 0;
-  const Deadline deadline = Deadline::After(std::chrono::seconds(10));
-  while (sent < bytes && !deadline.expired()) {
-    const ssize_t count = write(fd, noise.data(), noise.size());
-    if (count > 0) {
-      sent += static_cast<size_t>(count);
-      continue;
-    }
-    pollfd writable{fd, POLLOUT, 0};
-    if (poll(&writable, 1, 3000) <= 0 || (writable.revents & POLLHUP) != 0) break;
-  }
-  return std::to_string(sent);
+  return noise;
 }
 
+size_t Mebibytes(const std::string& word) { return strtoull(word.c_str(), nullptr, 10) << 20; }
+
 Result<std::string> FloodAgent(const Words& words, const GuestPorts& ports) {
-  return Line("sent", Flood(ports.agent, strtoull(words.at(1).c_str(), nullptr, 10) << 20));
+  return Line("sent", Flood(ports.agent, Noise(), Mebibytes(words.at(1))));
 }
 
 Result<std::string> FloodConsole(const Words& words, const GuestPorts&) {
   ASSIGN_OR_RETURN(const UniqueFd console,
                    OpenFile("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK));
-  return Line("sent", Flood(console.get(), strtoull(words.at(1).c_str(), nullptr, 10) << 20));
+  return Line("sent", Flood(console.get(), Noise(), Mebibytes(words.at(1))));
 }
 
 }  // namespace

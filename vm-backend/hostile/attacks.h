@@ -17,12 +17,12 @@ struct GuestPorts {
 //
 //   fuse-names VOLUME TARGET   names that are none, links to TARGET on the host, forged numbers
 //   fuse-race VOLUME ROUNDS    reads swap/secret as fast as it can; "saw" and what it read
-//   fuse-flood VOLUME          requests without end, the answers not read
+//   fuse-flood VOLUME          requests without end, the answers not read; a mebibyte gets out
 //   fuse-malformed LENGTH      one request that claims to be so long
 //   write-disk SERIAL          writes by every way there is to a disk
 //   fill-memory                overwrites and discards all the memory it gets
 //   flood-agent MEBIBYTES      noise on the channel to the shim
-//   flood-console MEBIBYTES    or as much of it as ten seconds take
+//   flood-console MEBIBYTES    noise on the console
 //
 // May block for minutes: run it in a child.
 Result<std::string> CarryOut(const std::vector<std::string>& words, const GuestPorts& ports);

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "sandbox/backend/fake_backend.h"
+#include "sandbox/backend/forwarding_backend.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/process.h"
 #include "sandbox/protocol/backend_server.h"
@@ -16,13 +17,14 @@
 namespace catamaran {
 namespace {
 
-class HostileBackend final : public SandboxBackend {
+class HostileBackend final : public ForwardingBackend {
  public:
-  HostileBackend(EventLoop& loop, GuestPorts ports) : loop_(loop), fake_(loop), ports_(ports) {}
+  HostileBackend(EventLoop& loop, GuestPorts ports)
+      : ForwardingBackend(std::make_unique<FakeBackend>(loop)), loop_(loop), ports_(ports) {}
 
   void SetEventSink(EventSink sink) override {
     sink_ = std::move(sink);
-    fake_.SetEventSink([this](const pod::Event& event) { sink_(event); });
+    next().SetEventSink([this](const pod::Event& event) { sink_(event); });
   }
   void Exec(const pod::ExecRequest& request, Stdio stdio,
             Completion<pod::ExecResponse> done) override {
@@ -30,50 +32,12 @@ class HostileBackend final : public SandboxBackend {
     started.set_pid(getpid());
     done(std::move(started));
     out_ = std::move(stdio.out);
-    auto attack = ChildTask::Start(
+    attack_ = ChildTask::Start(
         loop_,
         [words = std::vector<std::string>(request.args().begin(), request.args().end()),
          ports = ports_] { return CarryOut(words, ports); },
         [this, request](Result<std::string> report) { Ended(request, std::move(report)); });
-    if (!attack) return Ended(request, tl::unexpected<Error>(std::move(attack).error()));
-    attack_ = std::move(*attack);
   }
-
-  void CreateSandbox(const pod::CreateSandboxRequest& request,
-                     Completion<pod::CreateSandboxResponse> done) override {
-    fake_.CreateSandbox(request, std::move(done));
-  }
-  void DestroySandbox(Done done) override { fake_.DestroySandbox(std::move(done)); }
-  void CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
-                       Completion<pod::CreateContainerResponse> done) override {
-    fake_.CreateContainer(request, std::move(stdio), std::move(done));
-  }
-  void StartContainer(const pod::StartContainerRequest& request,
-                      Completion<pod::StartContainerResponse> done) override {
-    fake_.StartContainer(request, std::move(done));
-  }
-  void Signal(const pod::SignalRequest& request, Done done) override {
-    fake_.Signal(request, std::move(done));
-  }
-  void RemoveContainer(const pod::RemoveContainerRequest& request, Done done) override {
-    fake_.RemoveContainer(request, std::move(done));
-  }
-  void CloseStdin(const pod::CloseStdinRequest& request, Done done) override {
-    fake_.CloseStdin(request, std::move(done));
-  }
-  void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override {
-    fake_.ResizeTerminal(request, std::move(done));
-  }
-  void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override {
-    fake_.UpdateResources(request, std::move(done));
-  }
-  void Stats(Completion<pod::StatsResponse> done) override { fake_.Stats(std::move(done)); }
-  void List(Completion<pod::ListResponse> done) override { fake_.List(std::move(done)); }
-  void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override {
-    fake_.DialPort(request, std::move(done));
-  }
-  void Pause(Done done) override { fake_.Pause(std::move(done)); }
-  void Resume(Done done) override { fake_.Resume(std::move(done)); }
 
  private:
   void Ended(const pod::ExecRequest& request, Result<std::string> report) {
@@ -87,7 +51,6 @@ class HostileBackend final : public SandboxBackend {
   }
 
   EventLoop& loop_;
-  FakeBackend fake_;
   const GuestPorts ports_;
   EventSink sink_;
   UniqueFd out_;  // of the attack under way

@@ -1,17 +1,14 @@
 #include "vm-backend/probes/qemu_probe.h"
 
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 
 #include "sandbox/kernel/event_loop.h"
+#include "vm-backend/host/qemu_launch.h"
 #include "vm-backend/host/qemu_vm.h"
 #include "vm-backend/templates/template_files.h"
 
 namespace catamaran {
 namespace {
-
-constexpr char kDefaultQemu[] = "/usr/bin/qemu-system-x86_64";
 
 // "7.2.19" of query-version's answer.
 std::string VersionOf(const nlohmann::json& answer) {
@@ -47,8 +44,7 @@ Result<std::string> TryQemu(const spec::MachineSpec& spec, Accelerator accelerat
                             QemuMachine::Memory memory) {
   QemuStart start;
   QemuMachine& machine = start.machine;
-  machine.qemu = spec.qemu().empty() ? kDefaultQemu : spec.qemu();
-  if (access(machine.qemu.c_str(), X_OK) != 0) return FailWithErrno("{}", machine.qemu);
+  ASSIGN_OR_RETURN(machine.qemu, QemuProgram(spec));
   machine.accelerator = accelerator;
   machine.cpus = spec.cpus();
   machine.memory_bytes =

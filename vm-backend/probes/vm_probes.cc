@@ -1,7 +1,6 @@
 #include "vm-backend/probes/vm_probes.h"
 
 #include <sched.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -10,6 +9,7 @@
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/netlink.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/probes/probe.h"
 #include "vm-backend/host/guest_files.h"
 #include "vm-backend/host/qemu_launch.h"
@@ -55,12 +55,9 @@ Result<Finding> TryTap() {
 
 // A server that is given a volume, and answers that it has it.
 Result<Finding> TryVolumeServer() {
-  int guest[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, guest) != 0)
-    return FailWithErrno("socketpair");
-  const UniqueFd guest_end(guest[1]);
+  ASSIGN_OR_RETURN(SocketPair channel, MakeSocketPair(SOCK_STREAM));
   ASSIGN_OR_RETURN(const auto loop, EventLoop::Create());
-  ASSIGN_OR_RETURN(const auto server, VolumeServer::Start(*loop, UniqueFd(guest[0]), {}));
+  ASSIGN_OR_RETURN(const auto server, VolumeServer::Start(*loop, std::move(channel.ours), {}));
   Result<std::string> added = Fail(ErrorCode::kInternal, "no answer");
   server->AddVolume({.path = HostPath("/dev/null"), .readonly = true},
                     [&](Result<std::string> name) {

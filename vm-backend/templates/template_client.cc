@@ -1,6 +1,6 @@
 #include "vm-backend/templates/template_client.h"
 
-#include "sandbox/protocol/unix_channel.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/templates/template_messages.h"
 
 namespace catamaran {

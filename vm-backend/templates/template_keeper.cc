@@ -1,9 +1,9 @@
 #include "vm-backend/templates/template_keeper.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "sandbox/kernel/process.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/templates/template_messages.h"
 
 namespace catamaran {
@@ -63,11 +63,7 @@ void TemplateKeeper::Disconnect(uint64_t connection) {
 
 void TemplateKeeper::OnConnection() {
   UniqueFd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  if (!socket.valid() || getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
-      peer.uid != geteuid())
-    return;
+  if (!socket.valid() || !CheckPeer(socket.get())) return;
   const uint64_t id = next_connection_++;
   auto connection = std::make_unique<Connection>();
   connection->socket = std::move(socket);
@@ -221,20 +217,11 @@ void TemplateKeeper::DropUnused() {
 }
 
 void TemplateKeeper::RunInChild(Entry& entry, UniqueFunction<Status()> work, Done done) {
-  auto shared = std::make_shared<Done>(std::move(done));
-  auto task = ChildTask::Start(
-      loop_,
-      [work = std::move(work)]() mutable -> Result<std::string> {
-        RETURN_IF_ERROR(work());
-        return std::string();
-      },
-      [&entry, shared](Result<std::string> outcome) {
-        const auto ended = std::move(entry.task);
-        if (outcome) return (*shared)({});
-        (*shared)(tl::unexpected(std::move(outcome).error()));
-      });
-  if (!task) return (*shared)(tl::unexpected(std::move(task).error()));
-  entry.task = std::move(*task);
+  entry.task = ChildTask::Start(loop_, std::move(work),
+                                [&entry, done = std::move(done)](Status outcome) mutable {
+                                  const auto ended = std::move(entry.task);
+                                  done(std::move(outcome));
+                                });
 }
 
 }  // namespace catamaran

@@ -53,7 +53,7 @@ class TemplateKeeper {
   ~TemplateKeeper();
 
   // Serves shims that connect to this listening SOCK_SEQPACKET socket; the peer must be of this
-  // process's user.
+  // process's user, or root.
   Status Serve(UniqueFd listener);
 
  private:

@@ -1,73 +1,43 @@
 #include "vm-backend/templates/template_messages.h"
 
-#include <sys/socket.h>
-
-#include <cstring>
+#include <array>
 #include <string>
 #include <vector>
+
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {
 
 constexpr size_t kMaxMessage = 64 << 10;
+constexpr size_t kFilesOfATemplate = 2;
 
 struct Received {
   std::string body;
   std::vector<UniqueFd> descriptors;
 };
 
-Status SendMessage(int socket, const std::string& body, const Template* files) {
-  iovec data{const_cast<char*>(body.data()), body.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (files != nullptr) {
-    const int descriptors[2] = {files->memory.get(), files->state.get()};
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof descriptors);
-    memcpy(CMSG_DATA(header), descriptors, sizeof descriptors);
-  }
-  if (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-    return FailWithErrno("send to the template keeper's peer");
+Status SendMessage(int socket, const std::string& body, std::span<const int> descriptors) {
+  auto sent = SendWithDescriptors(socket, body, descriptors, MSG_DONTWAIT);
+  if (!sent) return tl::unexpected(std::move(sent).error().While("the template keeper's peer"));
   return {};
 }
 
 Result<Received> ReceiveMessage(int socket) {
   Received received;
   received.body.resize(kMaxMessage);
-  iovec data{received.body.data(), received.body.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  const ssize_t count = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (count < 0) return FailWithErrno("receive from the template keeper's peer");
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const size_t descriptors = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < descriptors; ++i) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      received.descriptors.emplace_back(fd);
-    }
-  }
-  if (count == 0) return Fail(ErrorCode::kUnavailable, "the connection was closed");
-  received.body.resize(count);
+  auto bytes = ReceiveWithDescriptors(socket, received.body, kFilesOfATemplate, MSG_DONTWAIT);
+  if (!bytes) return tl::unexpected(std::move(bytes).error().While("the template keeper's peer"));
+  if (bytes->size == 0) return Fail(ErrorCode::kUnavailable, "the connection was closed");
+  received.body.resize(bytes->size);
+  received.descriptors = std::move(bytes->descriptors);
   return received;
 }
 
 }  // namespace
 
 Status SendTemplateRequest(int socket, const vm::TemplateRequest& request) {
-  return SendMessage(socket, request.SerializeAsString(), nullptr);
+  return SendMessage(socket, request.SerializeAsString(), {});
 }
 
 Result<vm::TemplateRequest> ReceiveTemplateRequest(int socket) {
@@ -79,14 +49,16 @@ Result<vm::TemplateRequest> ReceiveTemplateRequest(int socket) {
 }
 
 Status SendTemplateReply(int socket, const vm::TemplateReply& reply, const Template* files) {
-  return SendMessage(socket, reply.SerializeAsString(), files);
+  if (files == nullptr) return SendMessage(socket, reply.SerializeAsString(), {});
+  return SendMessage(socket, reply.SerializeAsString(),
+                     std::array{files->memory.get(), files->state.get()});
 }
 
 Result<ReceivedTemplateReply> ReceiveTemplateReply(int socket) {
   ASSIGN_OR_RETURN(Received received, ReceiveMessage(socket));
   ReceivedTemplateReply result;
   if (!result.reply.ParseFromString(received.body) ||
-      result.reply.found() != (received.descriptors.size() == 2))
+      result.reply.found() != (received.descriptors.size() == kFilesOfATemplate))
     return Fail(ErrorCode::kInternal, "the template keeper's answer cannot be read");
   if (result.reply.found())
     result.files = Template{std::move(received.descriptors[0]), std::move(received.descriptors[1])};

@@ -2,14 +2,11 @@
 #include <gtest/gtest.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
-
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/templates/template_client.h"
 #include "vm-backend/templates/template_files.h"
 #include "vm-backend/templates/template_keeper.h"
@@ -158,20 +155,15 @@ class Keeper : public TemplateFiles {
 
   void StartKeeper() {
     keeper_.reset();
-    unlink(Socket().c_str());
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    strcpy(address.sun_path, Socket().c_str());
-    UniqueFd listener(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    ASSERT_EQ(listen(listener.get(), 8), 0);
+    auto listener = ListenUnix(Socket(), SOCK_SEQPACKET);
+    ASSERT_TRUE(listener) << listener.error().message;
     TemplateKeeper::Options options;
     options.root = folder_ / "templates";
     options.on_unused = [this] { unused_ = true; };
     options.try_again = try_again_;
     options.linger = std::chrono::milliseconds(50);
     keeper_ = std::make_unique<TemplateKeeper>(*loop_, maker_, std::move(options));
-    ASSERT_TRUE(keeper_->Serve(std::move(listener)));
+    ASSERT_TRUE(keeper_->Serve(std::move(*listener)));
   }
 
   std::string Socket() const { return (folder_ / "socket").string(); }
@@ -211,14 +203,11 @@ class Keeper : public TemplateFiles {
 };
 
 TEST_F(Keeper, SaysWhenNobodyIsConnectedAnyMore) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  strcpy(address.sun_path, Socket().c_str());
-  UniqueFd daemon(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(connect(daemon.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  auto daemon = ConnectUnix(Socket(), SOCK_SEQPACKET);
+  ASSERT_TRUE(daemon) << daemon.error().message;
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(loop_->RunOnce(std::chrono::milliseconds(50)));
   EXPECT_FALSE(unused_);
-  daemon.Reset();
+  daemon->Reset();
   for (int i = 0; i < 600 && !unused_; ++i)
     ASSERT_TRUE(loop_->RunOnce(std::chrono::milliseconds(100)));
   EXPECT_TRUE(unused_);

@@ -58,6 +58,7 @@ class HandleTable {
     return found == entries_.end() ? nullptr : &found->second;
   }
   void Remove(uint64_t handle) { entries_.erase(handle); }
+  size_t size() const { return entries_.size(); }
 
  private:
   std::unordered_map<uint64_t, T> entries_;

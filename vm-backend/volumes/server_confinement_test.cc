@@ -21,6 +21,7 @@
 
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/process.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/volumes/guest_credentials.h"
 #include "vm-backend/volumes/volume_server.h"
 
@@ -96,7 +97,7 @@ const Attack kAttacks[] = {
 class ServerConfinement : public testing::TestWithParam<Attack> {
  protected:
   void SetUp() override {
-    if (getuid() != 0) GTEST_SKIP() << "needs root";
+    ASSERT_EQ(getuid(), 0u) << "run as root";
     char name[] = "/tmp/server_confinement.XXXXXX";
     ASSERT_NE(mkdtemp(name), nullptr);
     host_.folder = name;
@@ -196,7 +197,7 @@ TEST_P(ConfinedServer, StillGivesFilesToAnyUserAndReadsThoseOfOthers) {
 
 // Some hosts forbid user namespaces, or have used them up.
 TEST(VolumeServerWithoutAUserNamespace, IsConfinedByTheRest) {
-  if (getuid() != 0) GTEST_SKIP() << "needs root";
+  ASSERT_EQ(getuid(), 0u) << "run as root";
   char folder[] = "/tmp/server_confinement.XXXXXX";
   ASSERT_NE(mkdtemp(folder), nullptr);
   Pipe go = MakePipe().value();
@@ -209,15 +210,14 @@ TEST(VolumeServerWithoutAUserNamespace, IsConfinedByTheRest) {
     if (!WriteExisting("/proc/sys/user/max_user_namespaces", "0")) return 2;
     if (CloneProcess({.namespaces = CLONE_NEWUSER}, [] { return 0; })) return 3;
     auto loop = EventLoop::Create().value();
-    int sockets[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) return 4;
-    const auto server = VolumeServer::Start(*loop, UniqueFd(sockets[0]), {});
-    if (!server) return 5;
+    auto sockets = MakeSocketPair(SOCK_STREAM).value();
+    const auto server = VolumeServer::Start(*loop, std::move(sockets.ours), {});
+    if (!server) return 4;
     std::optional<Result<std::string>> added;
     (*server)->AddVolume({HostPath(folder), false, false},
                          [&](Result<std::string> answer) { added = std::move(answer); });
     for (int i = 0; i < 600 && !added; ++i) (void)loop->RunOnce(std::chrono::milliseconds(100));
-    return added && *added ? 0 : 6;
+    return added && *added ? 0 : 5;
   });
   ASSERT_TRUE(shim) << shim.error().message;
   ASSERT_TRUE(MapAllUsers(shim->pid));

@@ -12,8 +12,19 @@
 #include "vm-backend/volumes/volume_filesystem.h"
 
 namespace catamaran {
+namespace {
+
+// Each takes a buffer of 32 KiB and more, and one of the root not even a descriptor: a guest could
+// open them until this host has no memory.
+constexpr size_t kMostOpenFolders = 4096;
+
+}  // namespace
 
 void VolumeFilesystem::Opendir(fuse_req_t request, uint64_t node, fuse_file_info* info) {
+  if (folders_.size() >= kMostOpenFolders) {
+    fuse_reply_err(request, EMFILE);
+    return;
+  }
   OpenFolder folder;
   folder.node = node;
   // The root shows no names: the agent knows which volumes there are.

@@ -4,11 +4,11 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/mounts.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/volumes/server_confinement.h"
 #include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_server_process.h"
@@ -74,16 +74,13 @@ VolumeServer::VolumeServer(EventLoop& loop, ChildProcess process, UniqueFd contr
 
 Result<std::unique_ptr<VolumeServer>> VolumeServer::Start(EventLoop& loop, UniqueFd stream,
                                                           Options options) {
-  int sockets[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
-    return FailWithErrno("socketpair for the volume server");
-  UniqueFd ours(sockets[0]), theirs(sockets[1]);
-  auto process = StartProcess(stream, theirs, /*user_namespace=*/true);
+  ASSIGN_OR_RETURN(SocketPair control, MakeSocketPair(SOCK_SEQPACKET));
+  auto process = StartProcess(stream, control.theirs, /*user_namespace=*/true);
   // Hosts may forbid user namespaces, or have used them up.
-  if (!process) process = StartProcess(stream, theirs, /*user_namespace=*/false);
+  if (!process) process = StartProcess(stream, control.theirs, /*user_namespace=*/false);
   if (!process) return tl::unexpected<Error>(std::move(process).error());
   std::unique_ptr<VolumeServer> server(
-      new VolumeServer(loop, std::move(*process), std::move(ours), std::move(options)));
+      new VolumeServer(loop, std::move(*process), std::move(control.ours), std::move(options)));
   RETURN_IF_ERROR(server->Watch());
   return server;
 }
@@ -113,22 +110,19 @@ void VolumeServer::AddVolume(const Volume& volume, UniqueFunction<void(Result<st
   Pending& pending = pending_[number];
   pending.done = std::move(done);
   if (ended_) return Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
-  auto opener = ChildTask::Start(
+  pending.opener = ChildTask::Start(
       loop_,
-      [&volume, number, control = control_.get()]() -> Result<std::string> {
+      [&volume, number, control = control_.get()]() -> Status {
         auto mount = DetachMount(volume);
         if (!mount)
           return tl::unexpected(std::move(mount).error().While(
               fmt::format("open {} as a volume", volume.path.string())));
-        RETURN_IF_ERROR(SendVolumeCommand(control, {VolumeCommand::kAdd, 0, number}, mount->get()));
-        return std::string();
+        return SendVolumeCommand(control, {VolumeCommand::kAdd, 0, number}, mount->get());
       },
-      [this, number](Result<std::string> opened) {
+      [this, number](Status opened) {
         // The server's answer completes what was opened.
-        if (!opened) Complete(number, std::move(opened));
+        if (!opened) Complete(number, tl::unexpected(std::move(opened).error()));
       });
-  if (!opener) return Complete(number, tl::unexpected(std::move(opener).error()));
-  pending.opener = std::move(*opener);
 }
 
 void VolumeServer::OnAnswer() {

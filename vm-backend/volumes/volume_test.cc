@@ -15,6 +15,8 @@
 #include <fstream>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/proc_status.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/volumes/volume_pump.h"
 #include "vm-backend/volumes/volume_server.h"
 
@@ -26,7 +28,7 @@ namespace fs = std::filesystem;
 class Volumes : public testing::Test {
  protected:
   void SetUp() override {
-    if (getuid() != 0) GTEST_SKIP() << "needs root";
+    ASSERT_EQ(getuid(), 0u) << "run as root";
     ASSERT_EQ(unshare(CLONE_NEWNS), 0);
     ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     char name[] = "/tmp/volume_test.XXXXXX";
@@ -38,14 +40,13 @@ class Volumes : public testing::Test {
     Write(scratch_ / "host/single", "one file");
     fs::create_directories(scratch_ / "guest");
     loop_ = EventLoop::Create().value();
-    int sockets[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    auto [host, guest] = MakeSocketPair(SOCK_STREAM).value();
     VolumeServer::Options options;
     options.on_exit = [this] { server_ended_ = true; };
-    auto server = VolumeServer::Start(*loop_, UniqueFd(sockets[0]), std::move(options));
+    auto server = VolumeServer::Start(*loop_, std::move(host), std::move(options));
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(server).value();
-    auto pump = StartVolumePump(UniqueFd(sockets[1]), GuestPath(scratch_ / "guest"));
+    auto pump = StartVolumePump(std::move(guest), GuestPath(scratch_ / "guest"));
     ASSERT_TRUE(pump) << pump.error().message;
     pump_ = *pump;
   }
@@ -105,24 +106,16 @@ TEST_F(Volumes, ShowsAFolderWithItsFilesAndNothingElse) {
   EXPECT_EQ(ListDirectory(scratch_ / "guest").value(), std::vector<std::string>{});
 }
 
-// A field of /proc/PID/status.
-std::string StatusOf(pid_t pid, const std::string& field) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(field + ":\t")) return line.substr(field.size() + 2);
-  return "";
-}
-
 TEST_F(Volumes, AreServedByAConfinedProcess) {
   Mounted("folder");  // it serves: it is confined
-  const pid_t pid = server_->pid();
+  const std::string proc = "/proc/" + std::to_string(server_->pid());
+  const auto status = [&](const char* field) { return ProcStatusField(proc + "/status", field); };
   // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID.
   for (const char* set : {"CapPrm", "CapEff", "CapBnd"})
-    EXPECT_EQ(StatusOf(pid, set), "00000000000000db") << set;
-  EXPECT_EQ(StatusOf(pid, "NoNewPrivs"), "1");
-  EXPECT_EQ(StatusOf(pid, "Seccomp"), "2");
-  EXPECT_TRUE(StatusOf(pid, "NSpid").ends_with("\t1"));
-  const std::string proc = "/proc/" + std::to_string(pid);
+    EXPECT_EQ(status(set), "00000000000000db") << set;
+  EXPECT_EQ(status("NoNewPrivs"), "1");
+  EXPECT_EQ(status("Seccomp"), "2");
+  EXPECT_TRUE(status("NSpid").ends_with("\t1"));
   for (const char* name : {"user", "mnt", "pid", "net", "ipc", "uts"})
     EXPECT_NE(fs::read_symlink(proc + "/ns/" + name),
               fs::read_symlink(std::string("/proc/self/ns/") + name))
@@ -248,14 +241,13 @@ TEST_F(Volumes, TheEndOfTheServerIsReported) {
 class HostileGuest : public testing::Test {
  protected:
   void SetUp() override {
-    if (getuid() != 0) GTEST_SKIP() << "needs root";
+    ASSERT_EQ(getuid(), 0u) << "run as root";
     loop_ = EventLoop::Create().value();
-    int sockets[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
+    auto [host, guest] = MakeSocketPair(SOCK_STREAM).value();
     VolumeServer::Options options;
     options.on_exit = [this] { ended_ = true; };
-    server_ = VolumeServer::Start(*loop_, UniqueFd(sockets[0]), std::move(options)).value();
-    guest_.Reset(sockets[1]);
+    server_ = VolumeServer::Start(*loop_, std::move(host), std::move(options)).value();
+    guest_ = std::move(guest);
     const timeval patience{60, 0};
     setsockopt(guest_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     char name[] = "/tmp/volume_hostile.XXXXXX";

@@ -2,12 +2,12 @@
 // the input arrive raw or as well-formed frames of the session, which reach the verbs and streams
 // above. The input is a list of [kind, length, bytes...].
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/backend_client.h"
 #include "sandbox/protocol/frame.h"
 #include "sandbox/protocol/stream_channel.h"
@@ -59,14 +59,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace catamaran;
   signal(SIGPIPE, SIG_IGN);
   auto loop = EventLoop::Create().value();
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) abort();
-  UniqueFd guest(pair[1]);
+  auto [host, guest] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
   StreamChannelOptions options;
   options.role = StreamChannelOptions::Role::kClient;
   options.limits.max_message = 1 << 20;
   std::vector<UniqueFd> ends;
-  BackendClient client(*loop, MakeStreamChannel(*loop, UniqueFd(pair[0]), options).value());
+  BackendClient client(*loop, MakeStreamChannel(*loop, std::move(host), options).value());
   if (!client.Start([](const Error&) {})) abort();
   const uint64_t epoch = ReadEpoch(guest.get());
   Ask(client, ends);

@@ -1,10 +1,10 @@
 // What arrives on the shim's socket: any bytes, before a server of a backend that answers.
 #include <signal.h>
-#include <sys/socket.h>
 
 #include <cstdlib>
 
 #include "sandbox/backend/fake_backend.h"
+#include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/backend_server.h"
 #include "sandbox/protocol/unix_channel.h"
 
@@ -14,10 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto loop = EventLoop::Create().value();
   FakeBackend backend(*loop);
   BackendServer server(*loop, backend, {.build = "fuzz"});
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) abort();
-  UniqueFd client(pair[0]);
-  if (!server.Serve(MakeUnixChannel(*loop, UniqueFd(pair[1]), {.max_message = 1 << 20}).value()))
+  auto [client, server_end] = MakeSocketPair(SOCK_STREAM | SOCK_NONBLOCK).value();
+  if (!server.Serve(
+          MakeUnixChannel(*loop, std::move(server_end), {.max_message = 1 << 20}).value()))
     abort();
   (void)send(client.get(), data, size, MSG_NOSIGNAL);
   for (int i = 0; i < 8; ++i) (void)loop->RunOnce(std::chrono::milliseconds(0));
