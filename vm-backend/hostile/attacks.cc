@@ -215,16 +215,16 @@ std::string Noise() {
   return noise;
 }
 
-size_t Mebibytes(const std::string& word) { return strtoull(word.c_str(), nullptr, 10) << 20; }
+size_t Kibibytes(const std::string& word) { return strtoull(word.c_str(), nullptr, 10) << 10; }
 
 Result<std::string> FloodAgent(const Words& words, const GuestPorts& ports) {
-  return Line("sent", Flood(ports.agent, Noise(), Mebibytes(words.at(1))));
+  return Line("sent", Flood(ports.agent, Noise(), Kibibytes(words.at(1))));
 }
 
 Result<std::string> FloodConsole(const Words& words, const GuestPorts&) {
   ASSIGN_OR_RETURN(const UniqueFd console,
                    OpenFile("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK));
-  return Line("sent", Flood(console.get(), Noise(), Mebibytes(words.at(1))));
+  return Line("sent", Flood(console.get(), Noise(), Kibibytes(words.at(1))));
 }
 
 }  // namespace

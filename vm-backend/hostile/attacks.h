@@ -21,8 +21,8 @@ struct GuestPorts {
 //   fuse-malformed LENGTH      one request that claims to be so long
 //   write-disk SERIAL          writes by every way there is to a disk
 //   fill-memory                overwrites and discards all the memory it gets
-//   flood-agent MEBIBYTES      noise on the channel to the shim
-//   flood-console MEBIBYTES    noise on the console
+//   flood-agent KIBIBYTES      noise on the channel to the shim
+//   flood-console KIBIBYTES    noise on the console
 //
 // May block for minutes: run it in a child.
 Result<std::string> CarryOut(const std::vector<std::string>& words, const GuestPorts& ports);
