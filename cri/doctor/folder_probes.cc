@@ -8,7 +8,7 @@
 
 #include "cri/doctor/scratch.h"
 #include "sandbox/base/files.h"
-#include "sandbox/protocol/unix_channel.h"
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {

@@ -158,9 +158,8 @@ void NamespaceBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
 void NamespaceBackend::OnNamespaces(Result<SandboxNamespaces> made) {
   auto done = std::move(creating_);
   if (!made) {
-    RemoveSandboxObjects([error = std::move(made).error(), done = std::move(done)](Status) mutable {
-      done(tl::unexpected(std::move(error)));
-    });
+    RemoveSandboxObjects([error = std::move(made).error(), done = std::move(done)](
+                             const Status&) mutable { done(tl::unexpected(std::move(error))); });
     return;
   }
   context_.namespaces = std::move(*made);
@@ -283,7 +282,7 @@ void NamespaceBackend::Signal(const pod::SignalRequest& request, Done done) {
 }
 
 void NamespaceBackend::RemoveContainer(const pod::RemoveContainerRequest& request, Done done) {
-  const std::string id = request.container_id();
+  const std::string& id = request.container_id();
   Container* container = Find(id);
   if (container == nullptr) return done({});
   container->Remove([this, id, done = std::move(done)](Status status) mutable {

@@ -107,7 +107,7 @@ Status Container::LaunchInit(Stdio stdio) {
   }
   ASSIGN_OR_RETURN(init_,
                    ContainerProcess::Launch(
-                       *sandbox_.loop, std::move(options),
+                       *sandbox_.loop, options,
                        [&input](const StageChannel& channel) {
                          input.channel = &channel;
                          return RunContainerInit(input);
@@ -160,7 +160,7 @@ void Container::UndoCreate(Error error) {
     done(tl::unexpected(std::move(error)));
     return;
   }
-  RemoveKernelObjects([this, error = std::move(error)](Status) mutable {
+  RemoveKernelObjects([this, error = std::move(error)](const Status&) mutable {
     auto done = std::move(creating_);
     done(tl::unexpected(std::move(error)));
   });

@@ -85,7 +85,7 @@ class Container {
   void OnExecExit(const std::string& exec_id, ProcessEnd end);
   Status CheckExec(const pod::ExecRequest& request) const;
   Status LaunchExec(const pod::ExecRequest& request, Stdio stdio,
-                    std::shared_ptr<Completion<pod::ExecResponse>> done);
+                    const std::shared_ptr<Completion<pod::ExecResponse>>& done);
   spec::ProcessSpec ExecProcess(const pod::ExecRequest& request) const;
   spec::ExitStatus ExitOf(ProcessEnd end);
   void WatchOom();

@@ -30,7 +30,7 @@ Status Container::CheckExec(const pod::ExecRequest& request) const {
 }
 
 Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
-                             std::shared_ptr<Completion<pod::ExecResponse>> done) {
+                             const std::shared_ptr<Completion<pod::ExecResponse>>& done) {
   RETURN_IF_ERROR(CheckExec(request));
   const spec::ProcessSpec process = ExecProcess(request);
   ExecInput input;
@@ -51,7 +51,7 @@ Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
   if (spec_.pid() != spec::NODE) {
     ASSIGN_OR_RETURN(scope, ScopedNamespace::Enter(init_->pidfd(), CLONE_NEWPID));
   }
-  const std::string id = request.exec_id();
+  const std::string& id = request.exec_id();
   auto failure = std::make_shared<Error>(
       Error{ErrorCode::kInternal, 0, "the process ended before it was prepared"});
   auto on_started = [this, id, done, failure](Status status) {
@@ -83,7 +83,7 @@ Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
     }
   };
   ASSIGN_OR_RETURN(execs_[id], ContainerProcess::Launch(
-                                   *sandbox_.loop, std::move(options),
+                                   *sandbox_.loop, options,
                                    [&input](const StageChannel& channel) {
                                      input.channel = &channel;
                                      return RunExecInit(input);
