@@ -51,6 +51,14 @@ void OnWorkers(size_t items, const std::function<void(size_t)>& function) {
   for (auto& thread : threads) thread.join();
 }
 
+// What a process has used so far.
+double CpuMillisecondsOf(pid_t process) {
+  clockid_t clock;
+  timespec used{};
+  if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &used) != 0) return 0;
+  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
+}
+
 struct Memory {
   double pss_kib = 0, private_kib = 0;
 };
@@ -126,15 +134,21 @@ void Scale::StartAll(const std::string& handler, size_t count) {
   }
   const size_t singly = std::min(kSingly, count / 2);
   std::vector<double> first, last;
+  const auto daemon_cpu = [&] { return CpuMillisecondsOf(world().daemon().pid()); };
+  const double at_begin = daemon_cpu();
   for (size_t i = 0; i < singly; ++i) first.push_back(StartOne(*added[i]));
+  const double after_first = daemon_cpu();
   const size_t between = count - 2 * singly;
   const double rest =
       MillisecondsOf([&] { OnWorkers(between, [&](size_t i) { StartOne(*added[singly + i]); }); });
+  const double before_last = daemon_cpu();
   for (size_t i = count - singly; i < count; ++i) last.push_back(StartOne(*added[i]));
+  const double each = static_cast<double>(std::max<size_t>(singly, 1));
   printf(
-      "scale: %s: a pod's start: %.1f ms the first %zu, %.1f ms with %zu there; %zu at once: "
-      "%.1f ms each\n",
-      handler.c_str(), Median(first), singly, Median(last), pods_.size(), between,
+      "scale: %s: a pod's start: %.1f ms the first %zu, %.1f ms with %zu there (the daemon's CPU: "
+      "%.1f and %.1f ms each); %zu at once: %.1f ms each\n",
+      handler.c_str(), Median(first), singly, Median(last), pods_.size(),
+      (after_first - at_begin) / each, (daemon_cpu() - before_last) / each, kWorkers,
       rest / static_cast<double>(std::max<size_t>(between, 1)));
 }
 

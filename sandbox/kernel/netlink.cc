@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "sandbox/base/abort_step.h"
 #include "sandbox/kernel/netlink_message.h"
@@ -102,13 +103,14 @@ Result<Netlink> Netlink::Open() {
 Result<std::vector<std::string>> Netlink::Transact(std::string request) {
   if (send(fd_.get(), request.data(), request.size(), 0) < 0) return FailWithErrno("rtnetlink");
   std::vector<std::string> answers;
-  std::string buffer(64 << 10, '\0');
+  constexpr size_t kBuffer = 64 << 10;
+  const std::unique_ptr<char[]> buffer(new char[kBuffer]);
   while (true) {
-    const ssize_t count = recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    const ssize_t count = recv(fd_.get(), buffer.get(), kBuffer, 0);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return FailWithErrno("rtnetlink");
     auto left = static_cast<size_t>(count);
-    const char* at = buffer.data();
+    const char* at = buffer.get();
     while (left >= sizeof(nlmsghdr)) {
       nlmsghdr header;
       memcpy(&header, at, sizeof header);
@@ -143,12 +145,21 @@ Result<Link> Netlink::FindLink(const std::string& name) {
   RETURN_IF_ERROR(CheckName(name));
   NetlinkMessage request(RTM_GETLINK, 0, LinkBody(0));
   request.AddText(IFLA_IFNAME, name);
-  const auto answers = Transact(std::move(request).Finish(++sequence_, NLM_F_ACK));
+  return AskForLink(std::move(request).Finish(++sequence_, NLM_F_ACK), name);
+}
+
+Result<Link> Netlink::FindLink(int index) {
+  NetlinkMessage request(RTM_GETLINK, 0, LinkBody(index));
+  return AskForLink(std::move(request).Finish(++sequence_, NLM_F_ACK), fmt::format("{}", index));
+}
+
+Result<Link> Netlink::AskForLink(std::string request, const std::string& which) {
+  const auto answers = Transact(std::move(request));
   if (!answers && answers.error().system_errno == ENODEV)
-    return Fail(ErrorCode::kNotFound, "no interface {}", name);
+    return Fail(ErrorCode::kNotFound, "no interface {}", which);
   if (!answers) return tl::unexpected(answers.error());
   auto link = answers->empty() ? std::nullopt : ReadLink(answers->front());
-  if (!link) return Fail(ErrorCode::kInternal, "rtnetlink said nothing about {}", name);
+  if (!link) return Fail(ErrorCode::kInternal, "rtnetlink said nothing about {}", which);
   return *link;
 }
 
@@ -345,6 +356,43 @@ Result<std::vector<Route>> Netlink::ListRoutes() {
     }
   }
   return routes;
+}
+
+Result<Route> Netlink::FindRoute(const std::string& address) {
+  ASSIGN_OR_RETURN(const auto wanted, ParsePrefix(address));
+  rtmsg body{};
+  body.rtm_family = static_cast<uint8_t>(wanted.family);
+  body.rtm_dst_len = static_cast<uint8_t>(wanted.bytes.size() * 8);
+  body.rtm_flags = RTM_F_FIB_MATCH;  // the entry that matches, not the address
+  NetlinkMessage request(RTM_GETROUTE, 0, body);
+  request.Add(RTA_DST, wanted.bytes);
+  const auto answers = Transact(std::move(request).Finish(++sequence_, NLM_F_ACK));
+  if (!answers) {
+    // None, or one that says unreachable, prohibited, blackhole (ip-route(8)).
+    const int error = answers.error().system_errno;
+    if (error == ENETUNREACH || error == EHOSTUNREACH || error == EACCES || error == EINVAL)
+      return Fail(ErrorCode::kNotFound, "no route to {}", address);
+    return tl::unexpected(Error(answers.error()).While("find the route to " + address));
+  }
+  if (answers->empty())
+    return Fail(ErrorCode::kInternal, "rtnetlink said nothing about the route to {}", address);
+  NetlinkReader reader(answers->front());
+  const auto found = reader.ReadBody<rtmsg>();
+  if (!found) return Fail(ErrorCode::kInternal, "the route to {} cannot be read", address);
+  Route route;
+  route.destination = wanted.family == AF_INET ? "0.0.0.0/0" : "::/0";
+  int index = 0;
+  reader.ForEachAttribute([&](uint16_t type, std::string_view value) {
+    if (type == RTA_DST && found->rtm_dst_len > 0)
+      route.destination = PrefixText(wanted.family, value, found->rtm_dst_len);
+    if (type == RTA_GATEWAY) route.gateway = AddressText(wanted.family, value);
+    if (type == RTA_OIF) index = ReadNumber<int>(value);
+  });
+  if (index != 0) {
+    ASSIGN_OR_RETURN(const Link link, FindLink(index));
+    route.link = link.name;
+  }
+  return route;
 }
 
 Status Netlink::AddNeighbour(const std::string& link, const std::string& address,

@@ -55,6 +55,7 @@ class Netlink {
   Netlink& operator=(Netlink&&) = default;
 
   Result<Link> FindLink(const std::string& name);
+  Result<Link> FindLink(int index);
   Result<std::vector<Link>> ListLinks();
 
   // Make both ends at once. kAlreadyExists where a name is taken.
@@ -77,8 +78,11 @@ class Netlink {
   Status AddRoute(const Route& route);
   Status ReplaceRoute(const Route& route);
   Status DeleteRoute(const Route& route);  // absent is fine
-  // Main table, unicast.
+  // Main table, unicast. Takes longer the more links and routes there are.
   Result<std::vector<Route>> ListRoutes();
+  // The route that a packet to this address takes, of any table and type: "10.88.0.2" may go by the
+  // destination "10.88.0.2/32". kNotFound where none leads there. One question to the kernel.
+  Result<Route> FindRoute(const std::string& address);
 
   // A permanent neighbour entry: no ARP, no neighbour discovery for this address.
   Status AddNeighbour(const std::string& link, const std::string& address, const std::string& mac);
@@ -93,6 +97,7 @@ class Netlink {
  private:
   explicit Netlink(UniqueFd fd) : fd_(std::move(fd)) {}
   Result<std::vector<std::string>> Transact(std::string request);
+  Result<Link> AskForLink(std::string request, const std::string& which);
   Result<int> IndexOf(const std::string& name);
   struct LinkChange {
     uint32_t flags = 0, mask = 0;

@@ -122,6 +122,14 @@ TEST(NetlinkInTheKernel, JoinsTwoNamespacesByAVethPair) {
     return route.destination == "0.0.0.0/0" && route.gateway == "10.1.0.1" && route.link == "eth0";
   }));
 
+  EXPECT_EQ(inside.FindRoute("192.0.2.9").value().gateway, "10.1.0.1");
+  EXPECT_EQ(inside.FindRoute("192.0.2.9").value().destination, "0.0.0.0/0");
+  EXPECT_EQ(outside.FindRoute("10.1.0.2").value().destination, "10.1.0.2/32");
+  EXPECT_EQ(outside.FindRoute("10.1.0.2").value().link, "host0");
+  EXPECT_EQ(outside.FindRoute("10.1.0.3").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(inside.FindLink(link.index).value().name, "eth0");
+  EXPECT_EQ(inside.FindLink(12345).error().code, ErrorCode::kNotFound);
+
   const auto server = UdpSocket(pod.get(), "10.1.0.2", 7000);
   const auto client = UdpSocket(machine.get(), "10.1.0.1", 7001);
   EXPECT_TRUE(Talks(client, server, "10.1.0.2", 7000));

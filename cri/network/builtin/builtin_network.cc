@@ -1,11 +1,12 @@
 #include "cri/network/builtin/builtin_network.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <set>
 
 #include "cri/network/builtin/nft_rules.h"
 #include "cri/network/builtin/pod_link.h"
 #include "cri/network/netns_pin.h"
+#include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
 #include "sandbox/kernel/netlink_message.h"
@@ -101,53 +102,76 @@ Status BuiltinNetwork::CheckHostPorts(const std::vector<network::HostPort>& port
   return {};
 }
 
-// Addresses are given out in turn, so that one that was just given back rests for a while.
-Result<uint32_t> BuiltinNetwork::FreeSlot(const std::set<std::string>& taken) const {
-  std::unordered_set<uint32_t> slots;
-  std::set<std::string> addresses = taken;
-  for (const auto& [pod, record] : records_) {
-    slots.insert(record.slot());
-    addresses.insert(record.interface().addresses().begin(), record.interface().addresses().end());
-  }
+uint32_t BuiltinNetwork::Slots() const {
   uint32_t last = ranges_.front().last_slot();
   for (const auto& range : ranges_) last = std::min(last, range.last_slot());
-  const uint32_t count = last - AddressRange::kFirstSlot + 1;
-  const uint32_t start = last_slot_ >= last ? 0 : last_slot_ + 1 - AddressRange::kFirstSlot;
+  return last - AddressRange::kFirstSlot + 1;
+}
+
+// Slots are given out in turn, so that an address that was just given back rests for a while.
+Result<uint32_t> BuiltinNetwork::NextFreeSlot() const {
+  const auto used = [&](uint32_t slot, const std::vector<std::string>& addresses) {
+    return std::any_of(records_.begin(), records_.end(), [&](const auto& entry) {
+      // By address too: the ranges may have been others when it was given.
+      const auto& given = entry.second.interface().addresses();
+      return entry.second.slot() == slot ||
+             std::find_first_of(given.begin(), given.end(), addresses.begin(), addresses.end()) !=
+                 given.end();
+    });
+  };
+  const uint32_t count = Slots();
+  const uint32_t offset = last_slot_ + 1 - AddressRange::kFirstSlot;
   for (uint32_t i = 0; i < count; ++i) {
-    const uint32_t slot = AddressRange::kFirstSlot + (start + i) % count;
-    if (slots.contains(slot)) continue;
-    if (std::none_of(ranges_.begin(), ranges_.end(), [&](const AddressRange& range) {
-          return addresses.contains(range.SingleRoute(slot));
-        }))
-      return slot;
+    const uint32_t slot = AddressRange::kFirstSlot + (offset + i) % count;
+    std::vector<std::string> addresses;
+    for (const auto& range : ranges_) addresses.push_back(range.SingleRoute(slot));
+    if (!used(slot, addresses)) return slot;
   }
   return Fail(ErrorCode::kResourceExhausted, "every address of {} is in use",
               ranges_.front().cidr());
 }
 
+// Another daemon on this machine may use the same range: its pods show as routes.
+Result<bool> BuiltinNetwork::IsSomebodyElses(const Record& record, Netlink& netlink) const {
+  for (const std::string& address : record.interface().addresses()) {
+    const auto route = netlink.FindRoute(address.substr(0, address.find('/')));
+    if (route && route->destination == address) return true;
+    if (!route && route.error().code != ErrorCode::kNotFound) return tl::unexpected(route.error());
+  }
+  return false;
+}
+
 Result<network::NetworkRecord> BuiltinNetwork::Reserve(const PodNetworkRequest& request,
                                                        std::vector<network::HostPort> ports) {
-  // Another daemon on this machine may use the same range: its pods show as routes.
-  std::set<std::string> taken;
   ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
-  ASSIGN_OR_RETURN(const auto routes, netlink.ListRoutes());
-  for (const auto& route : routes) taken.insert(route.destination);
-  const uint32_t mtu = MachineMtu(netlink, routes);
-
-  const std::lock_guard lock(mutex_);
-  RETURN_IF_ERROR(CheckHostPorts(ports));
-  ASSIGN_OR_RETURN(const uint32_t slot, FreeSlot(taken));
-  last_slot_ = slot;
+  const uint32_t mtu = MachineMtu(netlink);
   Record record;
   record.set_pod_id(request.pod.value());
   record.set_boot_id(boot_id_);
-  record.set_slot(slot);
   record.set_netns((pins_ / request.pod.value()).string());
-  record.set_host_link(LinkOf(slot));
-  *record.mutable_interface() = PlanPodInterface(ranges_, slot, mtu);
   for (auto& port : ports) *record.add_host_ports() = std::move(port);
-  records_[record.pod_id()] = record;
-  return record;
+
+  std::unique_lock lock(mutex_);
+  RETURN_IF_ERROR(CheckHostPorts({record.host_ports().begin(), record.host_ports().end()}));
+  Cleanup unreserve([&] { records_.erase(record.pod_id()); });  // under the lock
+  for (uint32_t tries = 0; tries < Slots(); ++tries) {
+    ASSIGN_OR_RETURN(const uint32_t slot, NextFreeSlot());
+    last_slot_ = slot;
+    record.set_slot(slot);
+    record.set_host_link(LinkOf(slot));
+    *record.mutable_interface() = PlanPodInterface(ranges_, slot, mtu);
+    records_[record.pod_id()] = record;
+    // The kernel may let this question wait while links come and go.
+    lock.unlock();
+    const auto taken = IsSomebodyElses(record, netlink);
+    lock.lock();
+    if (!taken) return tl::unexpected(taken.error());
+    if (*taken) continue;
+    unreserve.Dismiss();
+    return record;
+  }
+  return Fail(ErrorCode::kResourceExhausted, "every address of {} is in use",
+              ranges_.front().cidr());
 }
 
 Status BuiltinNetwork::UpdateRules(Deadline deadline) {

@@ -2,7 +2,6 @@
 
 #include <map>
 #include <mutex>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "cri/network/builtin/record_store.h"
 #include "cri/network/pod_claims.h"
 #include "cri/network/pod_network.h"
+#include "sandbox/kernel/netlink.h"
 
 namespace catamaran {
 
@@ -51,7 +51,9 @@ class BuiltinNetwork final : public PodNetwork {
         boot_id_(std::move(boot_id)) {}
 
   Result<Record> Reserve(const PodNetworkRequest& request, std::vector<network::HostPort> ports);
-  Result<uint32_t> FreeSlot(const std::set<std::string>& taken) const;
+  Result<uint32_t> NextFreeSlot() const;
+  Result<bool> IsSomebodyElses(const Record& record, Netlink& netlink) const;
+  uint32_t Slots() const;  // how many the ranges have
   Status CheckHostPorts(const std::vector<network::HostPort>& ports) const;
   Status Connect(const Record& record, Deadline deadline);
   Status TearDown(const Record& record, Deadline deadline);

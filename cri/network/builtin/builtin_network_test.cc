@@ -196,6 +196,21 @@ TEST_F(BuiltinNetworkTest, TwoDaemonsShareAMachineAndARange) {
   EXPECT_NE(Reach(listener, one.ips()[0], 80), "");
 }
 
+TEST_F(BuiltinNetworkTest, PassesOverWhatOthersHaveHoweverManyTheyAre) {
+  auto netlink = Netlink::Open().value();
+  for (int slot = 2; slot < 22; ++slot)
+    ASSERT_TRUE(netlink.AddRoute({.destination = fmt::format("10.88.0.{}/32", slot),
+                                  .gateway = "192.0.2.1",
+                                  .link = "uplink"}));
+  ASSERT_TRUE(netlink.AddRoute({.destination = "fd00:88::16/128", .link = "uplink"}));
+  // The machine's own address is no less somebody's.
+  ASSERT_TRUE(netlink.AddAddress("uplink", "10.88.0.23/32"));
+  const auto network = Make();
+  EXPECT_EQ(Attach(*network, Request("one")).ips(),
+            (std::vector<std::string>{"10.88.0.24", "fd00:88::18"}));
+  EXPECT_EQ(Attach(*network, Request("two")).ips()[0], "10.88.0.25");
+}
+
 TEST_F(BuiltinNetworkTest, TakesAddressesFromThePodCidr) {
   {
     const auto network = Make();

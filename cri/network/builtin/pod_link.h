@@ -24,9 +24,8 @@ enum class LoopbackRouting { kOff, kOn };
 Status ConnectPod(const std::string& host_link, const spec::NetworkInterface& interface,
                   int pod_namespace_fd, LoopbackRouting loopback_routing);
 
-// MTU of the link that has the default route, of these which are the machine's; 1500 where there is
-// none.
-uint32_t MachineMtu(Netlink& machine, const std::vector<Route>& routes);
+// MTU of the link by which packets leave for the world; 1500 where there is none.
+uint32_t MachineMtu(Netlink& netlink);
 
 // Lets the machine forward packets (net.ipv4.ip_forward, and net.ipv6.conf.all.forwarding where
 // IPv6 is used). Written only where it is off; never taken back, as others may rely on it by then.
