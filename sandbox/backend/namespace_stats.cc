@@ -3,13 +3,15 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "sandbox/container/folder_usage.h"
 
 namespace catamaran {
 namespace {
 constexpr std::chrono::seconds kMeasureInterval(10);
-}
+constexpr std::chrono::milliseconds kSpread(3000);
+}  // namespace
 
 Status StatsReader::ReadInterfaces(spec::SandboxStats& stats) {
   if (!netlink_) {
@@ -55,7 +57,21 @@ void StatsReader::Read(const std::vector<Source>& sources, Completion<pod::Stats
   std::vector<std::pair<std::string, std::string>> folders;
   for (const auto& source : sources)
     folders.emplace_back(source.container_id, source.writable_layer);
-  Measure(std::move(folders));
+  if (known)
+    MeasureLater(std::move(folders));
+  else
+    Measure(std::move(folders));
+}
+
+void StatsReader::MeasureLater(std::vector<std::pair<std::string, std::string>> folders) {
+  measured_at_ = std::chrono::steady_clock::now();
+  const auto delay = std::chrono::milliseconds(std::hash<std::string>()(pod_cgroup_) %
+                                               static_cast<size_t>(kSpread.count()));
+  auto timer = loop_.RunAfter(delay, [this, folders = std::move(folders)]() mutable {
+    // A new container may have had everything measured meanwhile.
+    if (!measuring_) Measure(std::move(folders));
+  });
+  if (timer) later_ = std::move(*timer);
 }
 
 void StatsReader::Measure(std::vector<std::pair<std::string, std::string>> folders) {

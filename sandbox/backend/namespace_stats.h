@@ -16,7 +16,8 @@
 namespace catamaran {
 
 // Reads what a sandbox and its containers use. Counters are read at once; writable layers are
-// walked in a child, at most every ten seconds, and only the first answer waits for that.
+// walked in a child, at most every ten seconds, and only the first answer waits for that. Later
+// walks begin a while after the answer, another one in each sandbox: whoever asks asks them all.
 class StatsReader {
  public:
   struct Source {
@@ -40,6 +41,7 @@ class StatsReader {
 
   Status ReadCounters(const std::vector<Source>& sources, spec::SandboxStats& stats);
   Status ReadInterfaces(spec::SandboxStats& stats);
+  void MeasureLater(std::vector<std::pair<std::string, std::string>> folders);
   void Measure(std::vector<std::pair<std::string, std::string>> folders);
   void OnMeasured(Result<std::string> report);
   void Answer(spec::SandboxStats stats, Completion<pod::StatsResponse> done);
@@ -57,6 +59,7 @@ class StatsReader {
   std::optional<Netlink> netlink_;
   Usage usage_;
   std::chrono::steady_clock::time_point measured_at_{};
+  EventLoop::Watch later_;
   std::unique_ptr<ChildTask> measuring_;
   std::vector<Waiting> waiting_;
 };

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,17 @@ struct CgroupHierarchy {
 };
 
 class Cgroup;
+
+// Files of one group that are read again and again: each is opened once, which is most of what a
+// reading costs, and shows nothing any more once its group is removed.
+class CgroupStatFiles {
+ public:
+  // The text without its last newline, at most 8 KiB; "" where there is no such file.
+  std::string Read(int directory_fd, const std::string& name);
+
+ private:
+  std::map<std::string, UniqueFd> open_;
+};
 
 // The hierarchies of this machine as they lie under /sys/fs/cgroup: cgroup v2 alone (unified), v1
 // alone (legacy), or v1 with a cgroup v2 mount beside it (hybrid) that may hold controllers of its
@@ -139,6 +151,7 @@ class Cgroup {
   std::shared_ptr<const CgroupTree> tree_;
   std::string path_;
   std::vector<Directory> directories_;
+  mutable CgroupStatFiles stat_files_;
 };
 
 }  // namespace catamaran

@@ -43,12 +43,10 @@ std::optional<uint64_t> ParseNumber(std::string_view text) {
 }
 }  // namespace
 
-std::optional<uint64_t> ReadCgroupNumber(int directory_fd, const std::string& name) {
-  const auto text = ReadCgroupValue(directory_fd, name);
-  if (!text) return std::nullopt;
+std::optional<uint64_t> ParseCgroupNumber(std::string_view text) {
   constexpr auto kNoLimit = std::numeric_limits<uint64_t>::max();
-  if (*text == "max") return kNoLimit;
-  const auto value = ParseNumber(*text);
+  if (text == "max") return kNoLimit;
+  const auto value = ParseNumber(text);
   // v1 shows "no limit" as the largest multiple of a page below 2^63.
   if (value && *value > (uint64_t{1} << 62)) return kNoLimit;
   return value;

@@ -14,20 +14,23 @@
 namespace catamaran {
 namespace {
 
+constexpr size_t kMostText = 8192;  // memory.stat, the longest, has about 2 KiB
 constexpr auto kNoLimit = std::numeric_limits<uint64_t>::max();
 
-uint64_t NumberOr0(int directory, const std::string& file) {
-  return ReadCgroupNumber(directory, file).value_or(0);
-}
+// What one reading takes: the group's directory in a hierarchy, and the files it has open.
+struct Source {
+  CgroupStatFiles& files;
+  int directory;
 
-uint64_t LimitOr0(int directory, const std::string& file) {
-  const uint64_t limit = NumberOr0(directory, file);
-  return limit == kNoLimit ? 0 : limit;
-}
-
-std::string TextOrEmpty(int directory, const std::string& file) {
-  return ReadCgroupValue(directory, file).value_or("");
-}
+  std::string TextOrEmpty(const char* file) const { return files.Read(directory, file); }
+  uint64_t NumberOr0(const char* file) const {
+    return ParseCgroupNumber(TextOrEmpty(file)).value_or(0);
+  }
+  uint64_t LimitOr0(const char* file) const {
+    const uint64_t limit = NumberOr0(file);
+    return limit == kNoLimit ? 0 : limit;
+  }
+};
 
 uint64_t KeyOr0(const std::string& text, std::string_view key) {
   return FindCgroupKey(text, key).value_or(0);
@@ -37,8 +40,8 @@ uint64_t SubtractOr0(uint64_t from, uint64_t what) { return from > what ? from -
 
 constexpr uint64_t kMicrosecond = 1000;  // in nanoseconds
 
-void ReadCpuV2(int directory, spec::CpuStats& cpu) {
-  const auto stat = TextOrEmpty(directory, "cpu.stat");
+void ReadCpuV2(const Source& group, spec::CpuStats& cpu) {
+  const auto stat = group.TextOrEmpty("cpu.stat");
   cpu.set_usage_ns(KeyOr0(stat, "usage_usec") * kMicrosecond);
   cpu.set_user_ns(KeyOr0(stat, "user_usec") * kMicrosecond);
   cpu.set_system_ns(KeyOr0(stat, "system_usec") * kMicrosecond);
@@ -47,57 +50,75 @@ void ReadCpuV2(int directory, spec::CpuStats& cpu) {
   cpu.set_throttled_ns(KeyOr0(stat, "throttled_usec") * kMicrosecond);
 }
 
-void ReadMemoryV2(int directory, spec::MemoryStats& memory) {
-  const auto stat = TextOrEmpty(directory, "memory.stat");
-  const uint64_t usage = NumberOr0(directory, "memory.current");
+void ReadMemoryV2(const Source& group, spec::MemoryStats& memory) {
+  const auto stat = group.TextOrEmpty("memory.stat");
+  const uint64_t usage = group.NumberOr0("memory.current");
   memory.set_usage_bytes(usage);
   memory.set_working_set_bytes(SubtractOr0(usage, KeyOr0(stat, "inactive_file")));
   memory.set_rss_bytes(KeyOr0(stat, "anon"));
   memory.set_cache_bytes(KeyOr0(stat, "file"));
   memory.set_page_faults(KeyOr0(stat, "pgfault"));
   memory.set_major_page_faults(KeyOr0(stat, "pgmajfault"));
-  memory.set_limit_bytes(LimitOr0(directory, "memory.max"));
-  memory.set_swap_bytes(NumberOr0(directory, "memory.swap.current"));
-  memory.set_max_usage_bytes(NumberOr0(directory, "memory.peak"));  // Linux 5.19
+  memory.set_limit_bytes(group.LimitOr0("memory.max"));
+  memory.set_swap_bytes(group.NumberOr0("memory.swap.current"));
+  memory.set_max_usage_bytes(group.NumberOr0("memory.peak"));  // Linux 5.19
+  memory.set_oom_kills(KeyOr0(group.TextOrEmpty("memory.events"), "oom_kill"));
 }
 
-void ReadMemoryV1(int directory, spec::MemoryStats& memory) {
-  const auto stat = TextOrEmpty(directory, "memory.stat");
-  const uint64_t usage = NumberOr0(directory, "memory.usage_in_bytes");
+void ReadMemoryV1(const Source& group, spec::MemoryStats& memory) {
+  const auto stat = group.TextOrEmpty("memory.stat");
+  const uint64_t usage = group.NumberOr0("memory.usage_in_bytes");
   memory.set_usage_bytes(usage);
   memory.set_working_set_bytes(SubtractOr0(usage, KeyOr0(stat, "total_inactive_file")));
   memory.set_rss_bytes(KeyOr0(stat, "total_rss"));
   memory.set_cache_bytes(KeyOr0(stat, "total_cache"));
   memory.set_page_faults(KeyOr0(stat, "total_pgfault"));
   memory.set_major_page_faults(KeyOr0(stat, "total_pgmajfault"));
-  memory.set_limit_bytes(LimitOr0(directory, "memory.limit_in_bytes"));
+  memory.set_limit_bytes(group.LimitOr0("memory.limit_in_bytes"));
   memory.set_swap_bytes(KeyOr0(stat, "total_swap"));
-  memory.set_max_usage_bytes(NumberOr0(directory, "memory.max_usage_in_bytes"));
+  memory.set_max_usage_bytes(group.NumberOr0("memory.max_usage_in_bytes"));
+  memory.set_oom_kills(KeyOr0(group.TextOrEmpty("memory.oom_control"), "oom_kill"));
 }
 
 }  // namespace
 
+std::string CgroupStatFiles::Read(int directory_fd, const std::string& name) {
+  auto found = open_.find(name);
+  if (found == open_.end()) {
+    auto file = OpenFileAt(directory_fd, name, O_RDONLY);
+    if (!file) return "";
+    found = open_.emplace(name, std::move(*file)).first;
+  }
+  // From the start each time: the kernel writes the text anew for a reader at its beginning.
+  char buffer[kMostText];
+  const ssize_t count = pread(found->second.get(), buffer, sizeof buffer, 0);
+  std::string text(buffer, std::max<ssize_t>(count, 0));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
 void Cgroup::ReadCpuStats(spec::CpuStats& cpu) const {
-  if (const int accounting = DirectoryOf("cpuacct"); accounting >= 0) {
-    cpu.set_usage_ns(NumberOr0(accounting, "cpuacct.usage"));
-    cpu.set_user_ns(NumberOr0(accounting, "cpuacct.usage_user"));
-    cpu.set_system_ns(NumberOr0(accounting, "cpuacct.usage_sys"));
-    const auto stat = TextOrEmpty(DirectoryOf("cpu"), "cpu.stat");
+  if (const Source accounting{stat_files_, DirectoryOf("cpuacct")}; accounting.directory >= 0) {
+    cpu.set_usage_ns(accounting.NumberOr0("cpuacct.usage"));
+    cpu.set_user_ns(accounting.NumberOr0("cpuacct.usage_user"));
+    cpu.set_system_ns(accounting.NumberOr0("cpuacct.usage_sys"));
+    const auto stat = Source{stat_files_, DirectoryOf("cpu")}.TextOrEmpty("cpu.stat");
     cpu.set_periods(KeyOr0(stat, "nr_periods"));
     cpu.set_throttled_periods(KeyOr0(stat, "nr_throttled"));
     cpu.set_throttled_ns(KeyOr0(stat, "throttled_time"));
   } else if (Unified() != nullptr) {
-    ReadCpuV2(Unified()->fd.get(), cpu);  // usage is counted even without the controller
+    // Usage is counted even without the controller.
+    ReadCpuV2({stat_files_, Unified()->fd.get()}, cpu);
   }
 }
 
 void Cgroup::ReadMemoryStats(spec::MemoryStats& memory) const {
-  const int directory = DirectoryOf("memory");
-  if (directory < 0) return;
-  if (faccessat(directory, "memory.current", F_OK, 0) == 0)
-    ReadMemoryV2(directory, memory);
+  const Source group{stat_files_, DirectoryOf("memory")};
+  if (group.directory < 0) return;
+  if (Unified() != nullptr && Unified()->fd.get() == group.directory)
+    ReadMemoryV2(group, memory);
   else
-    ReadMemoryV1(directory, memory);
+    ReadMemoryV1(group, memory);
 }
 
 Result<spec::GroupStats> Cgroup::Stats() const {
@@ -108,10 +129,9 @@ Result<spec::GroupStats> Cgroup::Stats() const {
   stats.set_timestamp_ns(now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec);
   ReadCpuStats(*stats.mutable_cpu());
   ReadMemoryStats(*stats.mutable_memory());
-  stats.mutable_memory()->set_oom_kills(OomKills().value_or(0));
-  const int pids = DirectoryOf("pids");
-  stats.set_pids(NumberOr0(pids, "pids.current"));
-  stats.set_pids_limit(LimitOr0(pids, "pids.max"));
+  const Source pids{stat_files_, DirectoryOf("pids")};
+  stats.set_pids(pids.NumberOr0("pids.current"));
+  stats.set_pids_limit(pids.LimitOr0("pids.max"));
   return stats;
 }
 

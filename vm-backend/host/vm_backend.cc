@@ -4,7 +4,6 @@
 
 #include <chrono>
 
-#include "sandbox/kernel/cgroup.h"
 #include "sandbox/protocol/stream_channel.h"
 #include "vm-backend/host/vm_refusals.h"
 
@@ -266,18 +265,20 @@ void VmBackend::OnAgentEvent(const pod::Event& event) {
 
 void VmBackend::Stats(Completion<pod::StatsResponse> done) {
   if (auto usable = Unusable(); !usable) return done(tl::unexpected<Error>(usable.error()));
-  agent_->Stats([path = sandbox_.cgroup_path(),
-                 done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
-    if (!stats) return done(std::move(stats));
-    // What the pod costs the node: the VMM and all its helpers, not what the guest sees.
-    auto tree = CgroupTree::Open();
-    auto group =
-        tree ? (*tree)->OpenGroup(path) : Result<Cgroup>(tl::unexpected<Error>(tree.error()));
-    auto usage =
-        group ? group->Stats() : Result<spec::GroupStats>(tl::unexpected<Error>(group.error()));
-    if (usage) *stats->mutable_stats()->mutable_pod() = *usage;
-    done(std::move(stats));
-  });
+  agent_->Stats(
+      [this, alive = alive_, done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
+        if (!stats || !*alive) return done(std::move(stats));
+        // What the pod costs the node: the VMM and all its helpers, not what the guest sees.
+        if (!pod_group_) {
+          auto tree = CgroupTree::Open();
+          auto group = tree ? (*tree)->OpenGroup(sandbox_.cgroup_path())
+                            : Result<Cgroup>(tl::unexpected<Error>(tree.error()));
+          if (group) pod_group_ = std::move(*group);
+        }
+        if (pod_group_)
+          if (auto usage = pod_group_->Stats()) *stats->mutable_stats()->mutable_pod() = *usage;
+        done(std::move(stats));
+      });
 }
 
 void VmBackend::List(Completion<pod::ListResponse> done) {

@@ -2,11 +2,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "sandbox/backend/sandbox_backend.h"
+#include "sandbox/kernel/cgroup.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/protocol/backend_client.h"
 #include "vm-backend/host/clock_comparison.h"
@@ -100,6 +102,7 @@ class VmBackend final : public SandboxBackend {
   std::set<std::pair<std::string, std::string>> execs_;  // container, exec: running
   EventSink sink_;
   std::vector<pod::Event> early_events_;
+  std::optional<Cgroup> pod_group_;  // opened by the first reading of statistics
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
