@@ -146,7 +146,7 @@ Result<v1::ExecSyncResponse> ExecSync(const v1::ExecSyncRequest& request, const 
 
   Deadline deadline = call.deadline;
   // A year stands for every longer time, which the clock could not hold.
-  const seconds timeout(std::min<int64_t>(request.timeout(), 365 * 24 * 3600));
+  const seconds timeout(std::min<int64_t>(request.timeout(), 365L * 24 * 3600));
   if (timeout.count() > 0) deadline = deadline.Earlier(Deadline::After(timeout));
 
   ASSIGN_OR_RETURN(Execution execution, Begin(member, in_use, request, deadline));

@@ -22,7 +22,7 @@ std::string ReasonOf(const record::ContainerRecord& record, const spec::ExitStat
 
 }  // namespace
 
-Result<Turn> Turn::Take(std::shared_ptr<Pod> pod, bool& busy, Deadline deadline,
+Result<Turn> Turn::Take(const std::shared_ptr<Pod>& pod, bool& busy, Deadline deadline,
                         const CallContext& call) {
   std::unique_lock lock(pod->mutex);
   RETURN_IF_ERROR(WaitFor(lock, pod->changed, deadline, call, [&] { return !busy; }));

@@ -94,7 +94,7 @@ struct Pod {
 // the same wait for it. `busy` is one of the flags above.
 class Turn {
  public:
-  static Result<Turn> Take(std::shared_ptr<Pod> pod, bool& busy, Deadline deadline,
+  static Result<Turn> Take(const std::shared_ptr<Pod>& pod, bool& busy, Deadline deadline,
                            const CallContext& call);
   Turn(Turn&& other) noexcept
       : pod_(std::move(other.pod_)), busy_(std::exchange(other.busy_, nullptr)) {}

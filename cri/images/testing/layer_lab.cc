@@ -12,6 +12,7 @@
 
 #include "cri/images/layer/layer_converter.h"
 #include "cri/images/merged_disk.h"
+#include "cri/images/testing/tree_listing.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -123,6 +124,19 @@ fs::path LayerLab::AttributeLayer(const std::vector<fs::path>& blobs) {
   EXPECT_GT(WriteAttributeLayer(fd.get(), layers, "sha256:" + std::string(64, 'a')).value_or(0),
             0u);
   return blob;
+}
+
+void LayerLab::ExpectAsExtracted(const std::vector<std::string>& archives) {
+  std::vector<fs::path> blobs;
+  for (const auto& archive : archives) blobs.push_back(Convert(archive));
+  const auto expected = ListTree(Extract(archives));
+  {
+    SCOPED_TRACE("merged disk");
+    ExpectSameTree(ListTree(MountMerged(blobs)), expected);
+  }
+  SCOPED_TRACE("overlay");
+  const ListingOptions names{.count_names_as_links = true};
+  ExpectSameTree(ListTree(MountOverlay(blobs), names), ListTree(Extract(archives), names));
 }
 
 // What image-spec's layer.md asks of a program that extracts layers onto each other.

@@ -28,6 +28,10 @@ class LayerLab {
   // The layers (plain tars, bottom first) extracted by GNU tar onto each other, whiteouts applied.
   std::filesystem::path Extract(const std::vector<std::string>& archives);
 
+  // Fails the test where the layers (bottom first), mounted in each of these ways, do not look as
+  // extracted.
+  void ExpectAsExtracted(const std::vector<std::string>& archives);
+
   std::filesystem::path NewFolder();
   static bool Run(const std::string& command);
 

@@ -49,6 +49,9 @@ class TarBuilder {
   std::string bytes_;
 };
 
+// One that lists its root.
+inline TarBuilder Root() { return std::move(TarBuilder().Folder("./")); }
+
 std::string Gzip(const std::string& plain);
 std::string Zstd(const std::string& plain);
 
