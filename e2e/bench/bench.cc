@@ -1,7 +1,9 @@
 // `./dev bench`: what pods cost here, beside what they cost with other runtimes. Everything that is
 // compared takes turns in one run, because only figures of the same minutes can be.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "cri/registry/testing/local_registry.h"
 #include "e2e/bench/measures.h"
@@ -18,7 +20,7 @@ constexpr int kMostTasks = 30'000;  // 200 pods of a runtime with a dozen thread
 struct Flags {
   std::string endpoint;  // empty: daemons of our own
   std::string image;
-  std::vector<std::string> handlers;
+  std::vector<std::string> subjects;
   std::vector<std::string> measures = {"life", "exec", "parallel", "many", "logs", "pull"};
   std::string base = kContainerdRunc;
   Plan plan;
@@ -111,36 +113,58 @@ int Run(const Flags& flags, Plan plan, const std::vector<Subject>& subjects) {
   return bench.failed() ? 1 : 0;
 }
 
-Status MeasureOwn(const WorldPaths& world, Flags flags, int& code) {
-  const auto wants = [&](const char* measure) {
-    return std::count(flags.measures.begin(), flags.measures.end(), measure) > 0;
+// Who takes part, and the daemons they stand on.
+struct LineUp {
+  std::map<std::string, std::unique_ptr<Runtime>> runtimes;
+  std::vector<Subject> subjects;
+};
+
+// Starts what the wanted subjects (empty: all that can be had here) need.
+Result<LineUp> StartRuntimes(const WorldPaths& world, const Plan& plan,
+                             const std::vector<std::string>& wanted) {
+  struct Candidate {
+    std::string subject, runtime, handler;
+    bool machines = false;
   };
+  const Candidate candidates[] = {{"catamaran ns", "builtin", "ns"},
+                                  {"catamaran ns cni", "cni", "ns"},
+                                  {"catamaran vm", "builtin", "vm", true},
+                                  {kContainerdRunc, "containerd", "runc"},
+                                  {"containerd crun", "containerd", "crun"}};
+  LineUp line_up;
+  for (const auto& [subject, kind, handler, machines] : candidates) {
+    if (!wanted.empty() && std::count(wanted.begin(), wanted.end(), subject) == 0) continue;
+    if (kind == "containerd" &&
+        !Exists(fmt::format("/usr/{}/{}", handler == "runc" ? "sbin" : "bin", handler))) {
+      printf("no %s: apt-get install containerd %s\n", subject.c_str(), handler.c_str());
+      continue;
+    }
+    auto& runtime = line_up.runtimes[kind];
+    if (runtime == nullptr) {
+      ASSIGN_OR_RETURN(runtime, kind == "containerd" ? Runtime::StartContainerd(world, plan.image)
+                                                     : Runtime::StartCatamaran(world, kind));
+      RETURN_IF_ERROR(Pull(*runtime, plan.image));
+    }
+    line_up.subjects.push_back({subject, runtime.get(), handler, machines});
+  }
+  if (line_up.subjects.size() < std::max<size_t>(wanted.size(), 1))
+    return Fail(ErrorCode::kInvalidArgument,
+                "subjects: not all of these can be had; known are: catamaran ns, catamaran ns cni, "
+                "catamaran vm, containerd runc, containerd crun");
+  return line_up;
+}
+
+Status MeasureOwn(const WorldPaths& world, Flags flags, int& code) {
   Plan& plan = flags.plan;
   plan.folder = world.logs();
   plan.cgroup = world.cgroup_root + "/floor";
   RETURN_IF_ERROR(PrepareFloor(plan));
-  ASSIGN_OR_RETURN(const LocalRegistry registry, PrepareImages(world, wants("pull"), plan));
-  ASSIGN_OR_RETURN(const auto own, Runtime::StartCatamaran(world, "builtin"));
-  ASSIGN_OR_RETURN(const auto with_cni, Runtime::StartCatamaran(world, "cni"));
-  std::vector<Subject> subjects = {{"catamaran ns", own.get(), "ns"},
-                                   {"catamaran ns cni", with_cni.get(), "ns"},
-                                   {"catamaran vm", own.get(), "vm", true}};
-  const auto containerd = Runtime::StartContainerd(world, plan.image);
-  if (containerd) {
-    subjects.push_back({kContainerdRunc, containerd->get(), "runc"});
-    if (Exists("/usr/bin/crun")) subjects.push_back({"containerd crun", containerd->get(), "crun"});
-  } else if (containerd.error().code == ErrorCode::kNotFound) {
-    printf("%s\n", containerd.error().message.c_str());
-    flags.base.clear();
-  } else {
-    return tl::unexpected<Error>(containerd.error());
-  }
-  if (!flags.handlers.empty())
-    std::erase_if(subjects, [&](const Subject& subject) {
-      return std::count(flags.handlers.begin(), flags.handlers.end(), subject.name) == 0;
-    });
-  for (const Subject& subject : subjects) {
-    RETURN_IF_ERROR(Pull(*subject.runtime, plan.image));
+  const bool pulls = std::count(flags.measures.begin(), flags.measures.end(), "pull") > 0;
+  ASSIGN_OR_RETURN(const LocalRegistry registry, PrepareImages(world, pulls, plan));
+  ASSIGN_OR_RETURN(const LineUp line_up, StartRuntimes(world, plan, flags.subjects));
+  const auto is_base = [&](const Subject& subject) { return subject.name == flags.base; };
+  if (std::none_of(line_up.subjects.begin(), line_up.subjects.end(), is_base)) flags.base.clear();
+  for (const Subject& subject : line_up.subjects) {
     if (!subject.machines) continue;
     fprintf(stderr, "%s: making the template\n", subject.name.c_str());
     RETURN_IF_ERROR(RunUntilRestored(
@@ -148,7 +172,7 @@ Status MeasureOwn(const WorldPaths& world, Flags flags, int& code) {
         {.handler = subject.handler, .name = "template", .log_directory = plan.folder},
         [](const std::string&, const MachineFacts&) {}));
   }
-  code = Run(flags, plan, subjects);
+  code = Run(flags, plan, line_up.subjects);
   return {};
 }
 
@@ -159,8 +183,8 @@ Status MeasureEndpoint(Flags flags, int& code) {
   if (mkdtemp(folder.data()) == nullptr) return FailWithErrno("mkdtemp {}", folder);
   flags.plan.folder = folder;
   std::vector<Subject> subjects;
-  if (flags.handlers.empty()) flags.handlers = {""};
-  for (const std::string& handler : flags.handlers)
+  if (flags.subjects.empty()) flags.subjects = {""};
+  for (const std::string& handler : flags.subjects)
     subjects.push_back({runtime->name() + " " + handler, runtime.get(), handler});
   flags.base = subjects.front().name;
   code = Run(flags, flags.plan, subjects);
@@ -183,7 +207,7 @@ int main(int argc, char** argv) {
   app.add_option("--endpoint", flags.endpoint,
                  "unix:///path of a running runtime instead of our own daemons");
   app.add_option("--image", flags.image, "With --endpoint: an image it has, with /bin/sh");
-  app.add_option("--subjects", flags.handlers,
+  app.add_option("--subjects", flags.subjects,
                  "Only these (\"catamaran ns\"); with --endpoint: its runtime handlers")
       ->delimiter(',');
   app.add_option("--measures", flags.measures, "Some of life,exec,parallel,many,logs,pull")

@@ -13,7 +13,7 @@ namespace catamaran::e2e {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kIdleWindow = std::chrono::seconds(20);
+constexpr auto kIdleWindow = std::chrono::seconds(10);
 constexpr auto kLogLimit = std::chrono::minutes(5);
 constexpr auto kPullLimit = std::chrono::seconds(300);
 constexpr int kListCalls = 10;

@@ -20,7 +20,7 @@ class Runtime {
   static Result<std::unique_ptr<Runtime>> StartCatamaran(const WorldPaths& world,
                                                          const std::string& network);
   // Debian's containerd with handlers "runc", and "crun" where that is installed; its pods' first
-  // process comes from pause_image. kNotFound where containerd is not installed.
+  // process comes from pause_image.
   static Result<std::unique_ptr<Runtime>> StartContainerd(const WorldPaths& world,
                                                           const std::string& pause_image);
   // One that runs already: neither its CPU time nor its memory are known.
