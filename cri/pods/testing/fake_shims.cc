@@ -115,7 +115,7 @@ class FakeShimClient final : public ShimClient {
     RETURN_IF_ERROR(Enter("exec", deadline));
     const std::string& container = request.container_id();
     const std::string& exec = request.exec_id();
-    const std::string what = request.args(0);
+    const std::string& what = request.args(0);
     if (what == "missing") return Fail(ErrorCode::kNotFound, "no such program");
     if (what == "print") RETURN_IF_ERROR(WriteAll(stdio.out.get(), request.args(1)));
     if (what == "flood") {
@@ -128,17 +128,14 @@ class FakeShimClient final : public ShimClient {
       }).detach();
       return pod::ExecResponse();
     }
-    if (what == "child") {
+    const bool sleeps = what == "sleep";
+    if (sleeps || what == "child") {
       std::lock_guard lock(world_.mutex);
-      shim_->execs[exec + "-child"] = std::move(stdio);
-    }
-    if (what == "sleep") {
-      std::lock_guard lock(world_.mutex);
-      shim_->execs[exec] = std::move(stdio);
+      shim_->execs[sleeps ? exec : exec + "-child"] = std::move(stdio);
     } else {
       stdio = {};
-      EndExec(container, exec, what == "fail" ? 3 : 0);
     }
+    if (!sleeps) EndExec(container, exec, what == "fail" ? 3 : 0);
     return pod::ExecResponse();
   }
 
