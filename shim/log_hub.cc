@@ -39,7 +39,7 @@ Status LogHub::StartProcess() {
   AbortStep();
   ASSIGN_OR_RETURN(channel_, MakeUnixChannel(loop_, std::move(sockets.ours)));
   MessageChannel::Callbacks callbacks;
-  callbacks.on_message = [this](Message message) { OnReply(message); };
+  callbacks.on_message = [this](const Message& message) { OnReply(message); };
   // Its end is taken from the pidfd alone.
   callbacks.on_closed = [](const Error&) {};
   RETURN_IF_ERROR(channel_->Start(std::move(callbacks)));

@@ -87,8 +87,8 @@ Result<Finding> TrySelinux() {
 }
 
 std::string FindProgram(const char* name) {
-  std::string path = getenv("PATH") != nullptr ? getenv("PATH") : "";
-  path += ":/usr/sbin:/usr/local/sbin";
+  const char* own = getenv("PATH");
+  const std::string path = std::string(own != nullptr ? own : "") + ":/usr/sbin:/usr/local/sbin";
   for (size_t start = 0; start < path.size();) {
     const size_t end = std::min(path.find(':', start), path.size());
     const std::string candidate = path.substr(start, end - start) + "/" + name;

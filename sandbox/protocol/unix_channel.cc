@@ -58,7 +58,7 @@ class UnixChannel final : public MessageChannel {
   }
   void OnEvents(uint32_t events);
   Status Receive();
-  Status DispatchMessages(std::weak_ptr<int> alive);
+  Status DispatchMessages(const std::weak_ptr<int>& alive);
   Status Flush();
   Result<size_t> SendSome(Outgoing& outgoing);
   void UpdateEvents();
@@ -187,7 +187,7 @@ Status UnixChannel::Receive() {
   return {};
 }
 
-Status UnixChannel::DispatchMessages(std::weak_ptr<int> alive) {
+Status UnixChannel::DispatchMessages(const std::weak_ptr<int>& alive) {
   size_t position = 0;
   while (!paused_ && input_.size() - position >= sizeof(Header)) {
     Header header;

@@ -63,7 +63,7 @@ void ShimConnection::Reconnect() {
   auto timer = loop_.RunAfter(kReconnectDelay, [self = weak_from_this()] {
     auto keep = self.lock();
     if (!keep || keep->closed_ || keep->process_ended_ || keep->client_) return;
-    keep->Connect([self](Result<pod::HelloResponse> hello) {
+    keep->Connect([self](const Result<pod::HelloResponse>& hello) {
       auto keep = self.lock();
       if (!keep || keep->closed_ || keep->process_ended_) return;
       if (hello) return keep->TellMissedExits();
