@@ -106,17 +106,16 @@ TEST_F(ChildTaskTest, MayBeDestroyedByItsReportAndKillsItsChildWhenDestroyed) {
 
 // In a child, whose own limit it is.
 TEST_F(ChildTaskTest, SaysLaterWhyNoChildCouldBeStarted) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "a sanitizer asks by a pipe whether memory can be read";
+#endif
   auto starter = CloneProcess({}, [] {
     auto loop = EventLoop::Create().value();
-    rlimit usual{};
-    getrlimit(RLIMIT_NOFILE, &usual);
-    const rlimit none{3, usual.rlim_max};
+    const rlimit none{3, 3};
     if (setrlimit(RLIMIT_NOFILE, &none) != 0) return 1;
     std::optional<Status> outcome;
     const auto task = ChildTask::Start(
         *loop, [] { return Status(); }, [&](Status status) { outcome = std::move(status); });
-    // A sanitizer asks by a pipe whether memory can be read.
-    if (setrlimit(RLIMIT_NOFILE, &usual) != 0) return 1;
     if (outcome) return 2;
     if (!loop->RunOnce(std::chrono::milliseconds(0)) || !outcome) return 3;
     return outcome->has_value() || outcome->error().system_errno != EMFILE ? 4 : 0;
