@@ -10,8 +10,8 @@ Result<spec::SandboxStats> ReadStats(Pods& pods, const std::shared_ptr<Pod>& pod
                                      const CallContext& call);
 
 // Asks the shims of all these pods at once; afterwards each pod's usage.last is what its shim said
-// last, and empty where the pod is not ready. Returns when all have answered or the time is over. A shim that still owes an answer after
-// kStatsLimit is not waited for again before it has given it.
+// last, and empty where the pod is not ready. Returns when all have answered or the time is over. A
+// shim that still owes an answer after kStatsLimit is not waited for again before it has given it.
 void RefreshStats(const std::vector<std::shared_ptr<Pod>>& pods, const CallContext& call);
 
 // As the CRI shows them. Callers hold the pod's mutex. `stats` may lack the container (it does not
