@@ -123,7 +123,7 @@ const Row kVmRows[] = {
      "/dev/kvm"},
     {"no QEMU",
      Vm(nullptr, "MACHINE qemu: /no/qemu\n"),
-     {{"qemu", kMissing, "/no/qemu: No such file", "apt-get install qemu-system-x86"},
+     {{"qemu", kMissing, "\"/no/qemu\": No such file", "apt-get install qemu-system-x86"},
       {"templates", kDegraded, "/no/qemu", ""}}},
     {"a QEMU without our devices",
      Vm([] { MakeQemu("echo no virtio-scsi-pci >&2; exit 1"); }, kOwnQemu),

@@ -154,7 +154,7 @@ Result<LineUp> StartRuntimes(const WorldPaths& world, const Plan& plan,
   return line_up;
 }
 
-Status MeasureOwn(const WorldPaths& world, Flags flags, int& code) {
+Result<int> MeasureOwn(const WorldPaths& world, Flags flags) {
   Plan& plan = flags.plan;
   plan.folder = world.logs();
   plan.cgroup = world.cgroup_root + "/floor";
@@ -172,11 +172,10 @@ Status MeasureOwn(const WorldPaths& world, Flags flags, int& code) {
         {.handler = subject.handler, .name = "template", .log_directory = plan.folder},
         [](const std::string&, const MachineFacts&) {}));
   }
-  code = Run(flags, plan, line_up.subjects);
-  return {};
+  return Run(flags, plan, line_up.subjects);
 }
 
-Status MeasureEndpoint(Flags flags, int& code) {
+Result<int> MeasureEndpoint(Flags flags) {
   ASSIGN_OR_RETURN(const auto runtime, Runtime::Connect(flags.endpoint));
   flags.plan.image = flags.image;
   std::string folder = "/var/tmp/catamaran-bench.XXXXXX";  // the runtime writes its logs there
@@ -187,12 +186,13 @@ Status MeasureEndpoint(Flags flags, int& code) {
   for (const std::string& handler : flags.subjects)
     subjects.push_back({runtime->name() + " " + handler, runtime.get(), handler});
   flags.base = subjects.front().name;
-  code = Run(flags, flags.plan, subjects);
-  return RemoveTree(folder);
+  const int code = Run(flags, flags.plan, subjects);
+  RETURN_IF_ERROR(RemoveTree(folder));
+  return code;
 }
 
-int Report(const Status& done, int code) {
-  if (done) return code;
+int Report(const Result<int>& done) {
+  if (done) return *done;
   fprintf(stderr, "bench: %s\n", done.error().message.c_str());
   return 1;
 }
@@ -220,15 +220,14 @@ int main(int argc, char** argv) {
   app.add_option("--machines", flags.plan.machines, "Instead of those two where each is a VM");
   app.add_option("--log-megabytes", flags.plan.log_megabytes, "That a container writes");
   CLI11_PARSE(app, argc, argv);
-  int code = 1;
   if (!flags.endpoint.empty()) {
     if (flags.image.empty()) {
       fprintf(stderr, "bench: --endpoint needs --image: an image that the runtime has\n");
       return 2;
     }
-    return Report(MeasureEndpoint(flags, code), code);
+    return Report(MeasureEndpoint(flags));
   }
   WorldPaths paths = MakeWorldPaths("catamaran-bench");
   paths.most_tasks = kMostTasks;
-  return RunInPrivateWorld(paths, [&] { return Report(MeasureOwn(paths, flags, code), code); });
+  return RunInPrivateWorld(paths, [&] { return Report(MeasureOwn(paths, flags)); });
 }

@@ -115,16 +115,12 @@ void VolumeServer::OnExit() {
   const bool failed = end && *end && ((*end)->signal != 0 || (*end)->exit_code != 0);
   answer_watch_.Cancel();
   exit_watch_.Cancel();
+  ++incarnation_;
+  // The new one has what the former was given, and answers for what that one did not.
+  if (failed && MayRestart() && StartProcess()) return;
+  ended_ = true;
   std::vector<uint64_t> waiting;
   for (const auto& [number, pending] : pending_) waiting.push_back(number);
-  ++incarnation_;
-  if (failed && MayRestart() && StartProcess()) {
-    // The new one has what the former was given and did not answer.
-    for (const uint64_t number : waiting)
-      if (volumes_.contains(number)) Complete(number, std::to_string(number));
-    return;
-  }
-  ended_ = true;
   for (const uint64_t number : waiting)
     Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
   if (options_.on_exit) options_.on_exit();

@@ -47,7 +47,10 @@ class RequestLoop final : private VolumeFilesystem {
         framing_(start.secret),
         reader_(framing_, sizeof(fuse_in_header), kMaxFuseRequest),
         piece_(kPiece) {
-    for (auto& volume : start.volumes) Add(volume.number, std::move(volume.root), volume.watched);
+    for (auto& volume : start.volumes) {
+      Add(volume.number, std::move(volume.root), volume.watched);
+      first_.push_back(volume.number);
+    }
     // What the guest has asked an earlier server is lost.
     if (start.incarnation > 0)
       Send(VolumeFraming::Zeros() + framing_.MarkBytes(VolumeFraming::Mark::kBeginAnew, 0));
@@ -73,6 +76,9 @@ class RequestLoop final : private VolumeFilesystem {
     const int session_fd = fcntl(stream_.get(), F_DUPFD_CLOEXEC, 0);
     if (fuse_session_custom_io(session_, &io, session_fd) != 0)
       return Fail(ErrorCode::kInternal, "fuse_session_custom_io failed");
+    // Its shim may still wait for those that the server before this one did not answer for.
+    for (const uint64_t volume : first_)
+      RETURN_IF_ERROR(SendVolumeCommand(control_.get(), {VolumeCommand::kAdd, 0, volume}));
     return {};
   }
 
@@ -196,6 +202,7 @@ class RequestLoop final : private VolumeFilesystem {
   const VolumeFraming framing_;
   VolumeFrameReader reader_;
   VolumeWatcher watcher_;
+  std::vector<uint64_t> first_;  // the volumes it began with
   fuse_session* session_ = nullptr;
   bool answers_init_ = false;
   std::vector<std::byte> init_;  // the guest's kernel's
