@@ -11,12 +11,13 @@ namespace {
 
 // No process launcher: a shim of a real pod gives it a machine or nothing.
 std::unique_ptr<SandboxBackend> MakeVmBackend(EventLoop& loop) {
-  return std::make_unique<VmBackend>(loop, VmBackend::Launchers{MakeQemuLauncher(loop), nullptr},
-                                     [&loop](const spec::SandboxSpec&, UniqueFd channel) {
-                                       // Where the server is lost its files answer with errors; the
-                                       // machine goes on.
-                                       return MakeServedVolumes(loop, std::move(channel), [] {});
-                                     });
+  return std::make_unique<VmBackend>(
+      loop, VmBackend::Launchers{MakeQemuLauncher(loop), nullptr},
+      [&loop](const spec::SandboxSpec& sandbox, UniqueFd channel) {
+        // Where the server is lost its files answer with errors; the
+        // machine goes on.
+        return MakeServedVolumes(loop, std::move(channel), sandbox.guest().volume_secret(), [] {});
+      });
 }
 
 }  // namespace

@@ -299,7 +299,8 @@ INSTANTIATE_TEST_SUITE_P(
                    "config.devices[0].container_path: 'null'"},
         BadRequest{"VmDevice",
                    [](TestInput& in) { in.container.add_devices()->set_host_path("/dev/null"); },
-                   "config.devices[0].host_path: '/dev/null' is wrong: must be absent", true}),
+                   "config.devices[0].host_path: '/dev/null' is wrong: must be a block device",
+                   true}),
     [](const auto& row) { return row.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(

@@ -63,10 +63,6 @@ Status TranslateDevices(const ContainerInput& input, spec::ContainerSpec* out) {
   for (int i = 0; i < input.config.devices_size(); ++i) {
     const auto& device = input.config.devices(i);
     const std::string field = fmt::format("config.devices[{}]", i);
-    if (IsVm(input.handler)) {
-      return WrongField(field + ".host_path", device.host_path(),
-                        "absent: a device of the host does not reach into a virtual machine");
-    }
     ASSIGN_OR_RETURN(const std::string named,
                      CheckAbsolutePath(field + ".host_path", device.host_path()));
     std::string container_path = named;
@@ -81,6 +77,11 @@ Status TranslateDevices(const ContainerInput& input, spec::ContainerSpec* out) {
     std::error_code error;
     const std::string host_path = std::filesystem::canonical(named, error).string();
     if (error) return WrongField(field + ".host_path", named, "a device that exists");
+    if (IsVm(input.handler) && !std::filesystem::is_block_file(host_path, error)) {
+      return WrongField(field + ".host_path", named,
+                        "a block device: no other device of the host reaches into a virtual "
+                        "machine");
+    }
     if (std::filesystem::is_directory(host_path, error)) {
       RETURN_IF_ERROR(AddFolder(host_path, container_path, permissions, field + ".host_path", out));
     } else if (IsDevice(host_path)) {

@@ -6,7 +6,13 @@
 //   probe lines LEAST STOP    prints numbered lines: LEAST of them, and on until the file STOP
 //                             exists; their number goes to standard error
 //   probe huge BYTES          maps BYTES of 2 MiB huge pages and writes to each
+//   probe watch FOLDER NAME   says "watching", and "moved NAME" once inotify(7) tells of that
+//   probe pairs FOLDER LAST   reads the files a and b of FOLDER until they say LAST; prints how
+//                             often they differed in one opening of it
+//   probe features FOLDER     tries what file systems can do, one line each (file_features.h)
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -17,6 +23,7 @@
 #include <ctime>
 #include <string>
 
+#include "e2e/probe/file_features.h"
 #include "e2e/probe/numbered_line.h"
 
 namespace catamaran::e2e {
@@ -85,13 +92,64 @@ int Huge(size_t bytes) {
   return 0;
 }
 
+int WatchForMove(const char* folder, const std::string& name) {
+  const int watch = inotify_init1(0);
+  if (inotify_add_watch(watch, folder, IN_MOVED_TO) < 0) {
+    perror(folder);
+    return 1;
+  }
+  printf("watching\n");
+  fflush(stdout);
+  for (;;) {
+    alignas(inotify_event) char events[4096];
+    const ssize_t count = read(watch, events, sizeof events);
+    if (count <= 0) return 1;
+    for (ssize_t at = 0; at < count;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(events + at);
+      at += static_cast<ssize_t>(sizeof *event + event->len);
+      if (name != event->name) continue;
+      printf("moved %s\n", event->name);
+      return 0;
+    }
+  }
+}
+
+std::string ReadBelow(int folder, const char* name) {
+  const int file = openat(folder, name, O_RDONLY);
+  char content[256];
+  const ssize_t count = file < 0 ? -1 : read(file, content, sizeof content);
+  if (file >= 0) close(file);
+  return std::string(content, count < 0 ? 0 : count);
+}
+
+int Pairs(const char* path, const std::string& last) {
+  int mixed = 0;
+  printf("reading\n");
+  fflush(stdout);
+  for (;;) {
+    const int folder = open(path, O_RDONLY | O_DIRECTORY);
+    const std::string a = ReadBelow(folder, "a"), b = ReadBelow(folder, "b");
+    if (folder >= 0) close(folder);
+    if (a.empty() || b.empty()) continue;  // the former folder is gone
+    if (a != b) ++mixed;
+    if (a == last && b == last) break;
+  }
+  printf("%d mixed\n", mixed);
+  return 0;
+}
+
 int Main(int argc, char** argv) {
   const std::string verb = argc > 1 ? argv[1] : "";
   if (verb == "random") return Random();
   if (verb == "clock" && argc == 3) return Clock(atoi(argv[2]));
   if (verb == "lines" && argc == 4) return Lines(strtoull(argv[2], nullptr, 10), argv[3]);
   if (verb == "huge" && argc == 3) return Huge(strtoull(argv[2], nullptr, 10));
-  fprintf(stderr, "probe: random | clock PORT | lines LEAST STOP | huge BYTES\n");
+  if (verb == "watch" && argc == 4) return WatchForMove(argv[2], argv[3]);
+  if (verb == "pairs" && argc == 4) return Pairs(argv[2], argv[3]);
+  if (verb == "features" && argc == 3) return TryFileFeatures(argv[2]);
+  fprintf(stderr,
+          "probe: random | clock PORT | lines LEAST STOP | huge BYTES | watch FOLDER NAME |\n"
+          "       pairs FOLDER LAST | features FOLDER\n");
   return 2;
 }
 

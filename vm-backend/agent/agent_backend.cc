@@ -2,6 +2,8 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
+
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
 #include "vm-backend/agent/guest_identity.h"
@@ -76,7 +78,8 @@ void AgentBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
     return done(tl::unexpected<Error>(std::move(network).error().While("guest network")));
   if (sandbox.guest().volumes()) {
     auto port = OpenSerialPort("volumes");
-    auto started = port ? volumes_->Start(std::move(*port)) : tl::unexpected<Error>(port.error());
+    auto started = port ? volumes_->Start(std::move(*port), sandbox.guest().volume_secret())
+                        : tl::unexpected<Error>(port.error());
     if (!started)
       return done(tl::unexpected<Error>(std::move(started).error().While("guest volumes")));
   }
@@ -120,23 +123,68 @@ void AgentBackend::CreateContainer(const pod::CreateContainerRequest& request, S
   if (!is_new) return done(Fail(ErrorCode::kAlreadyExists, "container {} exists", id));
   Container& container = slot->second;
   container.spec = request.container();
+  container.asked = request.container();
   container.to_mount = OnDisks(container.spec);
-  for (spec::Mount& mount : *container.spec.mutable_mounts())
-    if (mount.has_volume_path())
-      mount.set_host_path((volumes_->mountpoint() / mount.volume_path()).string());
+  for (int i = 0; i < container.spec.mounts_size(); ++i) {
+    spec::Mount& mount = *container.spec.mutable_mounts(i);
+    if (mount.has_volume_path()) mount.set_host_path(volumes_->PathOf(id, i, mount).string());
+    mount.clear_guest();
+  }
   // The agent is exempt from the OOM killer, and children inherit that.
   spec::ProcessSpec& process = *container.spec.mutable_process();
   if (!process.has_oom_score_adj()) {
     process.set_has_oom_score_adj(true);
     process.set_oom_score_adj(0);
   }
-  MountImages(id,
-              [this, id, stdio = std::move(stdio), done = std::move(done)](Status mounted) mutable {
-                if (mounted) return HandOver(id, std::move(stdio), std::move(done));
-                Release(id, [done = std::move(done), error = mounted.error()](Status) mutable {
-                  done(tl::unexpected<Error>(std::move(error)));
-                });
-              });
+  auto finish = [this, id, stdio = std::move(stdio), done = std::move(done)](Status ready) mutable {
+    if (ready) return HandOver(id, std::move(stdio), std::move(done));
+    Release(id, [done = std::move(done), error = ready.error()](Status) mutable {
+      done(tl::unexpected<Error>(std::move(error)));
+    });
+  };
+  MountImages(id, [this, id, finish = std::move(finish)](Status mounted) mutable {
+    if (!mounted) return finish(std::move(mounted));
+    FindDevices(id, [this, id, finish = std::move(finish)](Status devices) mutable {
+      if (!devices) return finish(std::move(devices));
+      PrepareVolumes(id, std::move(finish));
+    });
+  });
+}
+
+void AgentBackend::FindDevices(const std::string& id, Done done) {
+  for (spec::Device& device : *containers_[id].spec.mutable_devices()) {
+    if (device.disk_serial().empty()) continue;
+    return disks_.FindDevice(
+        device, [this, id, &device, done = std::move(done)](Result<std::string> node) mutable {
+          if (!node) return done(tl::unexpected<Error>(std::move(node).error()));
+          device.set_host_path(*node);
+          device.clear_disk_serial();
+          FindDevices(id, std::move(done));
+        });
+  }
+  done({});
+}
+
+void AgentBackend::PrepareVolumes(const std::string& id, Done done) {
+  const spec::ContainerSpec& asked = containers_[id].asked;
+  const bool needed = std::any_of(asked.mounts().begin(), asked.mounts().end(), [](const auto& m) {
+    return m.has_volume_path() && m.guest().kind() != spec::GuestVolume::SERVED;
+  });
+  if (!needed) return done({});
+  disks_.RunTask(
+      [this, id, &asked]() -> Status {
+        for (int i = 0; i < asked.mounts_size(); ++i)
+          if (auto ready = volumes_->Prepare(id, i, asked.mounts(i)); !ready)
+            return tl::unexpected<Error>(
+                std::move(ready).error().While("mount " + asked.mounts(i).container_path()));
+        return {};
+      },
+      [this, id, done = std::move(done)](Status prepared) mutable {
+        if (prepared)
+          for (const spec::Mount& mount : containers_[id].asked.mounts())
+            volumes_->OnPrepared(mount);
+        done(std::move(prepared));
+      });
 }
 
 void AgentBackend::MountImages(const std::string& id, Done done) {
@@ -204,18 +252,22 @@ void AgentBackend::Release(const std::string& id, Done done) {
   const auto found = containers_.find(id);
   if (found == containers_.end()) return done({});
   auto images = std::move(found->second.images);
+  auto asked = std::move(found->second.asked);
   auto removals = std::move(found->second.removals);
   containers_.erase(found);
-  disks_.RunTask([folder = WritableFolder(id)] { return RemoveTree(folder); },
-                 [this, images = std::move(images), removals = std::move(removals),
-                  done = std::move(done)](Status removed) mutable {
-                   ReleaseImages(std::move(images),
-                                 [removed, removals = std::move(removals),
-                                  done = std::move(done)](Status released) mutable {
-                                   done(removed ? released : removed);
-                                   for (auto& removal : removals) removal();
-                                 });
-                 });
+  disks_.RunTask(
+      [this, asked = std::move(asked), folder = WritableFolder(id)]() -> Status {
+        RETURN_IF_ERROR(RemoveTree(folder));
+        return volumes_->Release(asked);
+      },
+      [this, images = std::move(images), removals = std::move(removals),
+       done = std::move(done)](Status removed) mutable {
+        ReleaseImages(std::move(images), [removed, removals = std::move(removals),
+                                          done = std::move(done)](Status released) mutable {
+          done(removed ? released : removed);
+          for (auto& removal : removals) removal();
+        });
+      });
 }
 
 void AgentBackend::ReleaseImages(std::vector<std::string> images, Done done) {

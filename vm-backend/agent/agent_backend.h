@@ -34,12 +34,15 @@ class AgentBackend final : public ForwardingBackend {
     spec::ContainerSpec spec;
     std::vector<spec::RootfsSpec*> to_mount;       // in spec
     std::vector<std::string> images;               // mounted for it
+    spec::ContainerSpec asked;                     // spec as the host sent it
     bool ready = false;                            // the engine knows it
     std::vector<UniqueFunction<void()>> removals;  // asked for before it was ready
   };
 
   void SetUpSandbox(spec::SandboxSpec sandbox, Completion<pod::CreateSandboxResponse> done);
   void MountImages(const std::string& id, Done done);
+  void FindDevices(const std::string& id, Done done);
+  void PrepareVolumes(const std::string& id, Done done);
   void HandOver(const std::string& id, Stdio stdio, Completion<pod::CreateContainerResponse> done);
   void Release(const std::string& id, Done done);
   void ReleaseImages(std::vector<std::string> images, Done done);

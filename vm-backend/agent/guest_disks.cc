@@ -4,6 +4,7 @@
 #include <linux/netlink.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -183,6 +184,21 @@ void GuestDisks::ReleaseImage(const std::string& serial, Done done) {
           images_.erase(serial);
         done(std::move(unmounted));
       });
+}
+
+void GuestDisks::FindDevice(const spec::Device& device, Completion<std::string> done) {
+  if (!IsPlainName(device.disk_serial()))
+    return done(Fail(ErrorCode::kInvalidArgument, "disk serial \"{}\": not one of ours",
+                     device.disk_serial()));
+  FindDisk(device.disk_serial(), 0,
+           [device, done = std::move(done)](Result<std::string> found) mutable {
+             if (!found) return done(tl::unexpected<Error>(std::move(found).error()));
+             const std::string node = "/dev/" + *found;
+             if (chown(node.c_str(), device.uid(), device.gid()) != 0 ||
+                 chmod(node.c_str(), device.mode() & 0777) != 0)
+               return done(FailWithErrno("give {} its owner and mode", node));
+             done(node);
+           });
 }
 
 void GuestDisks::MountWritable(const std::string& serial, const GuestPath& target, Done done) {

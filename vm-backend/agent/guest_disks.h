@@ -30,6 +30,10 @@ class GuestDisks {
   // Unmounts the image with its last user. Unknown serials are success.
   void ReleaseImage(const std::string& serial, Done done);
 
+  // Waits for the disk of a block device to appear and gives its node, "/dev/sdb", the mode and the
+  // owner that the host's has.
+  void FindDevice(const spec::Device& device, Completion<std::string> done);
+
   // Mounts the disk for writable layers on `target`. Once.
   void MountWritable(const std::string& serial, const GuestPath& target, Done done);
 

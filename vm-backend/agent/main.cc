@@ -61,7 +61,7 @@ Status RunInGuest() {
   ASSIGN_OR_RETURN(auto loop, EventLoop::Create());
   ASSIGN_OR_RETURN(auto engine, MakeNamespaceBackend(*loop));
   AgentBackend backend(*loop, std::move(engine),
-                       MakeFuseGuestVolumes(GuestPath("/run/catamaran/volumes")));
+                       MakeFuseGuestVolumes(*loop, GuestPath("/run/catamaran")));
   ASSIGN_OR_RETURN(UniqueFd port, OpenSerialPort("agent"));
   return Serve(*loop, backend, std::move(port), StreamChannelOptions::AtEnd::kPeerMayReturn);
 }

@@ -14,6 +14,7 @@ class NotingMachine final : public VirtualMachine {
     attached.push_back(disk);
     answers.push_back(std::move(done));
   }
+  void AttachDevice(UniqueFd, const std::string&, bool, Done done) override { done({}); }
   void DetachDisk(const std::string& serial, Done done) override {
     detached.push_back(serial);
     done({});

@@ -29,6 +29,9 @@ class LocalAgent final : public VirtualMachine {
   void AttachDisk(const VmDisk&, Done done) override {
     done(Fail(ErrorCode::kUnimplemented, "a local agent reads the host's files, not disks"));
   }
+  void AttachDevice(UniqueFd, const std::string&, bool, Done done) override {
+    done(Fail(ErrorCode::kUnimplemented, "a local agent opens the host's devices itself"));
+  }
   void DetachDisk(const std::string&, Done done) override { done({}); }
   void Kill(Done done) override {
     if (ended_) return done({});

@@ -119,6 +119,23 @@ void QemuVm::AttachWritable(UniqueFd image, const std::string& serial, Done done
   Plug(serial, std::move(files), node.dump(), std::move(done));
 }
 
+void QemuVm::AttachDevice(UniqueFd device, const std::string& serial, bool readonly, Done done) {
+  // A volume outlives the machine: what the guest flushes is flushed.
+  const json node = {{"driver", "raw"},
+                     {"node-name", serial},
+                     {"read-only", readonly},
+                     {"discard", "unmap"},
+                     {"file",
+                      {{"driver", "host_device"},
+                       {"filename", SetName(next_set_)},
+                       {"read-only", readonly},
+                       {"locking", "off"},
+                       {"discard", "unmap"}}}};
+  std::vector<UniqueFd> files;
+  files.push_back(std::move(device));
+  Plug(serial, std::move(files), node.dump(), std::move(done));
+}
+
 void QemuVm::Plug(const std::string& serial, std::vector<UniqueFd> files,
                   const std::string& block_node, Done done) {
   const int target = FreeTarget();

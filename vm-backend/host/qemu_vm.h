@@ -30,6 +30,7 @@ class QemuVm final : public VirtualMachine {
   UniqueFd TakeAgentChannel() override { return std::move(agent_); }
   UniqueFd TakeVolumeChannel() override { return std::move(volumes_); }
   void AttachDisk(const VmDisk& disk, Done done) override;
+  void AttachDevice(UniqueFd device, const std::string& serial, bool readonly, Done done) override;
   void DetachDisk(const std::string& serial, Done done) override;
   void Kill(Done done) override;
   void OnExit(UniqueFunction<void(std::string reason)> callback) override;

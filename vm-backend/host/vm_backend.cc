@@ -82,7 +82,9 @@ void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
   machine_ = std::move(machine);
   machine_->OnExit([this](const std::string& reason) { MachineGone(reason); });
   disks_ = std::make_unique<ImageDisks>(*machine_);
+  devices_ = std::make_unique<BlockDevices>(loop_, *machine_);
   if (!machine_->shares_host_files() && make_volumes_) {
+    sandbox_.mutable_guest()->set_volume_secret(RandomBytes(32));
     auto volumes = make_volumes_(sandbox_, machine_->TakeVolumeChannel());
     if (!volumes) return FailStart(std::move(volumes).error().While("volume server"));
     volumes_ = std::move(*volumes);
@@ -112,6 +114,7 @@ spec::SandboxSpec VmBackend::GuestSandbox() const {
   setup.set_machine_id(Hex(RandomBytes(16)));
   setup.set_writable_disk_serial(machine_->writable_disk_serial());
   setup.set_volumes(volumes_ != nullptr);
+  setup.set_volume_secret(sandbox_.guest().volume_secret());
   setup.set_clock_step_ns(clock_.step_ns());
   return guest;
 }
@@ -197,6 +200,7 @@ void VmBackend::ReleaseMachine(Done done) {
           agent_.reset();
           volumes_.reset();
           disks_.reset();
+          devices_.reset();
           machine_.reset();
         }
         done(std::move(killed));

@@ -11,6 +11,7 @@
 #include "sandbox/kernel/cgroup.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/protocol/backend_client.h"
+#include "vm-backend/host/block_devices.h"
 #include "vm-backend/host/clock_comparison.h"
 #include "vm-backend/host/host_volumes.h"
 #include "vm-backend/host/image_disks.h"
@@ -61,7 +62,8 @@ class VmBackend final : public SandboxBackend {
   enum class State { kNone, kStarting, kRunning, kGone };
   struct Container {
     spec::ContainerStatus status;
-    std::vector<std::string> images;  // keys in disks_, one per use
+    std::vector<std::string> images;   // keys in disks_, one per use
+    std::vector<std::string> devices;  // in devices_, likewise
   };
 
   void MachineLaunched(std::unique_ptr<VirtualMachine> machine);
@@ -76,6 +78,7 @@ class VmBackend final : public SandboxBackend {
 
   void ShareMounts(const std::string& id, Done done);
   void AttachImages(const std::string& id, Done done);
+  void AttachDevices(const std::string& id, Done done);
   void HandOver(const std::string& id, Stdio stdio, Completion<pod::CreateContainerResponse> done);
   void GiveBack(const std::string& id, Done done);
 
@@ -97,6 +100,7 @@ class VmBackend final : public SandboxBackend {
   ClockComparison clock_;
   std::unique_ptr<HostVolumes> volumes_;
   std::unique_ptr<ImageDisks> disks_;
+  std::unique_ptr<BlockDevices> devices_;
   std::map<std::string, spec::ContainerSpec> creating_;  // being rewritten for the guest
   std::map<std::string, Container> containers_;
   std::set<std::pair<std::string, std::string>> execs_;  // container, exec: running

@@ -53,8 +53,30 @@ void VmBackend::CreateContainer(const pod::CreateContainerRequest& request, Stdi
           });
         };
         if (!attached) return finish(std::move(attached));
-        ShareMounts(id, std::move(finish));
+        AttachDevices(id, [this, id, finish = std::move(finish)](Status devices) mutable {
+          if (!devices) return finish(std::move(devices));
+          ShareMounts(id, std::move(finish));
+        });
       });
+}
+
+void VmBackend::AttachDevices(const std::string& id, Done done) {
+  for (spec::Device& device : *creating_[id].mutable_devices()) {
+    if (!device.disk_serial().empty()) continue;
+    return devices_->Acquire(
+        device, [this, id, &device, done = std::move(done)](Result<spec::Device> given) mutable {
+          if (!given)
+            return done(tl::unexpected<Error>(std::move(given).error().While("block device")));
+          if (!creating_.contains(id)) {
+            if (devices_ != nullptr) devices_->Release(given->disk_serial(), [](Status) {});
+            return done(tl::unexpected<Error>(RemovedMeanwhile()));
+          }
+          containers_[id].devices.push_back(given->disk_serial());
+          device = std::move(*given);
+          AttachDevices(id, std::move(done));
+        });
+  }
+  done({});
 }
 
 void VmBackend::AttachImages(const std::string& id, Done done) {
@@ -85,12 +107,13 @@ void VmBackend::ShareMounts(const std::string& id, Done done) {
                        mount.container_path()));
     return volumes_->Share(
         ContainerId(id), mount,
-        [this, id, &mount, done = std::move(done)](Result<std::string> path) mutable {
-          if (!path)
+        [this, id, &mount, done = std::move(done)](Result<SharedVolume> shared) mutable {
+          if (!shared)
             return done(tl::unexpected<Error>(
-                std::move(path).error().While("mount " + mount.container_path())));
+                std::move(shared).error().While("mount " + mount.container_path())));
           if (!creating_.contains(id)) return done(tl::unexpected<Error>(RemovedMeanwhile()));
-          mount.set_volume_path(*path);
+          mount.set_volume_path(shared->path);
+          *mount.mutable_guest() = shared->guest;
           ShareMounts(id, std::move(done));
         });
   }
@@ -164,20 +187,23 @@ void VmBackend::GiveBack(const std::string& id, Done done) {
   const auto found = containers_.find(id);
   if (found == containers_.end()) return done({});
   const auto images = std::move(found->second.images);
+  const auto devices = std::move(found->second.devices);
   containers_.erase(found);
-  if (disks_ == nullptr || images.empty()) return done({});
+  if (disks_ == nullptr || images.size() + devices.size() == 0) return done({});
   // Detached in parallel; the first failure is reported when all have ended.
   struct Pending {
     size_t left;
     Status result;
     Done done;
   };
-  auto pending = std::make_shared<Pending>(Pending{images.size(), {}, std::move(done)});
-  for (const std::string& serial : images)
-    disks_->Release(serial, [pending](Status released) {
-      if (!released && pending->result) pending->result = std::move(released);
-      if (--pending->left == 0) pending->done(std::move(pending->result));
-    });
+  auto pending =
+      std::make_shared<Pending>(Pending{images.size() + devices.size(), {}, std::move(done)});
+  const auto detached = [pending](Status released) {
+    if (!released && pending->result) pending->result = std::move(released);
+    if (--pending->left == 0) pending->done(std::move(pending->result));
+  };
+  for (const std::string& serial : images) disks_->Release(serial, detached);
+  for (const std::string& serial : devices) devices_->Release(serial, detached);
 }
 
 void VmBackend::Exec(const pod::ExecRequest& request, Stdio stdio,

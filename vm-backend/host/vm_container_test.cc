@@ -20,8 +20,8 @@ class VmContainer : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     loop_ = std::move(*EventLoop::Create());
-    pod_ = std::make_unique<VmPod>(*loop_, [](const spec::SandboxSpec&, UniqueFd channel) {
-      return MakeServedVolumes(*loop_, std::move(channel), [] {});
+    pod_ = std::make_unique<VmPod>(*loop_, [](const spec::SandboxSpec& host, UniqueFd channel) {
+      return MakeServedVolumes(*loop_, std::move(channel), host.guest().volume_secret(), [] {});
     });
     auto sandbox = pod_->MachineSandbox();
     sandbox.set_privileged(true);

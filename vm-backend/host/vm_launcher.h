@@ -39,6 +39,9 @@ class VirtualMachine {
   // Shows the guest one more read-only disk: the host side refuses writes whatever the guest does.
   // Nothing is copied. Done does not mean that the guest has found it yet.
   virtual void AttachDisk(const VmDisk& disk, Done done) = 0;
+  // Shows the guest a block device of the host, open for writing unless it is to be read-only.
+  virtual void AttachDevice(UniqueFd device, const std::string& serial, bool readonly,
+                            Done done) = 0;
   // The guest must have unmounted it. Unknown serials are success.
   virtual void DetachDisk(const std::string& serial, Done done) = 0;
 

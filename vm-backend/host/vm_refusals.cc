@@ -23,8 +23,6 @@ constexpr Refusal<spec::SandboxSpec> kSandbox[] = {
 constexpr Refusal<spec::ContainerSpec> kContainer[] = {
     {[](const auto& c) { return c.pid() == spec::NODE; },
      "hostPID: a container in a VM cannot see the node's processes"},
-    {[](const auto& c) { return !c.devices().empty(); },
-     "devices: host devices cannot be given to a VM; use a namespaces runtime class"},
 };
 
 constexpr Refusal<spec::Mount> kMount[] = {

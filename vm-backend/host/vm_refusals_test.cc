@@ -38,7 +38,6 @@ TEST(VmRefusals, ContainersThatNeedTheHostsDevicesProcessesOrMountTable) {
   };
   const Row rows[] = {
       {"hostPID", [](auto& c) { c.set_pid(spec::NODE); }},
-      {"devices", [](auto& c) { c.add_devices(); }},
       {"/data: propagation",
        [](auto& c) {
          auto& mount = *c.add_mounts();

@@ -37,7 +37,7 @@ uint64_t Volume(FuseClient& fuse, const std::string& name, std::string& report) 
 }
 
 Result<std::string> FuseNames(const Words& words, const GuestPorts& ports) {
-  FuseClient fuse(ports.volumes);
+  FuseClient fuse(ports.volumes, ports.volume_secret);
   std::string report;
   const uint64_t volume = Volume(fuse, words.at(1), report);
   const std::string& target = words.at(2);
@@ -71,7 +71,7 @@ Result<std::string> FuseNames(const Words& words, const GuestPorts& ports) {
 }
 
 Result<std::string> FuseRace(const Words& words, const GuestPorts& ports) {
-  FuseClient fuse(ports.volumes);
+  FuseClient fuse(ports.volumes, ports.volume_secret);
   std::string report;
   const uint64_t volume = Volume(fuse, words.at(1), report);
   int files = 0, other = 0;
@@ -115,7 +115,7 @@ std::string Flood(int fd, std::string_view piece, size_t most) {
 }
 
 Result<std::string> FuseFlood(const Words& words, const GuestPorts& ports) {
-  FuseClient fuse(ports.volumes);
+  FuseClient fuse(ports.volumes, ports.volume_secret);
   std::string report;
   const uint64_t volume = Volume(fuse, words.at(1), report);
   // Longer than it need be: a mebibyte of these is fewer than the answers that fit into the port's
@@ -125,11 +125,12 @@ Result<std::string> FuseFlood(const Words& words, const GuestPorts& ports) {
       FuseClient::Header(static_cast<uint32_t>(one.size()), FUSE_OPENDIR, volume, 7) +
       Bytes(fuse_open_in{});
   one.replace(0, head.size(), head);
+  one += fuse.seal();
   return report + Line("sent", Flood(ports.volumes, one, kMostFlood));
 }
 
 Result<std::string> FuseMalformed(const Words& words, const GuestPorts& ports) {
-  FuseClient fuse(ports.volumes);
+  FuseClient fuse(ports.volumes, ports.volume_secret);
   const auto length = static_cast<uint32_t>(strtoul(words.at(1).c_str(), nullptr, 10));
   fuse.Send(FuseClient::Header(length, FUSE_LOOKUP, 1, 3) + std::string(4096, 'x'));
   return Line("sent", "ok");

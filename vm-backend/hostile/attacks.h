@@ -11,6 +11,7 @@ namespace catamaran {
 struct GuestPorts {
   int agent = -1;
   int volumes = -1;
+  std::string volume_secret;
 };
 
 // Carries out one attack, by name, and reports in lines "what result": result is an errno, or "ok".

@@ -32,6 +32,14 @@ std::string FuseClient::Header(uint32_t length, uint32_t opcode, uint64_t node, 
 }
 
 FuseClient::Reply FuseClient::Init() {
+  constexpr uint64_t kSession = 77;
+  Send(framing_.MarkBytes(VolumeFraming::Mark::kBegin, kSession));
+  while (true) {
+    const auto item = Next();
+    if (!item) return {ETIMEDOUT, ""};
+    if (item->message.empty() && item->session == kSession) break;
+  }
+  reader_.Found();
   fuse_init_in init{};
   init.major = FUSE_KERNEL_VERSION;
   init.minor = FUSE_KERNEL_MINOR_VERSION;
@@ -44,15 +52,17 @@ FuseClient::Reply FuseClient::Ask(uint32_t opcode, uint64_t node, std::string_vi
   const uint64_t unique = unique_;
   unique_ += 2;
   Send(Header(static_cast<uint32_t>(sizeof(fuse_in_header) + body.size()), opcode, node, unique) +
-       std::string(body));
+       std::string(body).append(seal()));
   while (true) {
+    const auto item = Next();
+    if (!item) return {ETIMEDOUT, ""};
+    if (item->message.empty()) continue;
     fuse_out_header header{};
-    if (!ReadExactly(reinterpret_cast<char*>(&header), sizeof header) ||
-        header.len < sizeof header || header.len > (2u << 20))
-      return {ETIMEDOUT, ""};
-    Reply reply{-header.error, std::string(header.len - sizeof header, '\0')};
-    if (!ReadExactly(reply.body.data(), reply.body.size())) return {ETIMEDOUT, ""};
-    if (header.unique == unique) return reply;
+    memcpy(&header, item->message.data(), sizeof header);
+    if (header.unique != unique) continue;
+    const auto body_bytes = item->message.subspan(sizeof header);
+    return {-header.error,
+            std::string(reinterpret_cast<const char*>(body_bytes.data()), body_bytes.size())};
   }
 }
 
@@ -89,16 +99,16 @@ void FuseClient::Send(std::string_view bytes) {
   }
 }
 
-bool FuseClient::ReadExactly(char* to, size_t size) {
-  while (size > 0) {
+std::optional<VolumeFrameReader::Item> FuseClient::Next() {
+  while (true) {
+    if (auto item = reader_.Next()) return item;
     pollfd readable{port_, POLLIN, 0};
-    if (poll(&readable, 1, kPatienceMs) <= 0) return false;
-    const ssize_t count = read(port_, to, size);
-    if (count <= 0) return false;
-    to += count;
-    size -= static_cast<size_t>(count);
+    if (poll(&readable, 1, kPatienceMs) <= 0) return std::nullopt;
+    std::byte piece[16 << 10];
+    const ssize_t count = read(port_, piece, sizeof piece);
+    if (count <= 0) return std::nullopt;
+    reader_.Append(std::span(piece).first(static_cast<size_t>(count)));
   }
-  return true;
 }
 
 }  // namespace catamaran

@@ -39,6 +39,12 @@ class HostileBackend final : public ForwardingBackend {
         [this, request](Result<std::string> report) { Ended(request, std::move(report)); });
   }
 
+  void CreateSandbox(const pod::CreateSandboxRequest& request,
+                     Completion<pod::CreateSandboxResponse> done) override {
+    ports_.volume_secret = request.sandbox().guest().volume_secret();
+    next().CreateSandbox(request, std::move(done));
+  }
+
  private:
   void Ended(const pod::ExecRequest& request, Result<std::string> report) {
     (void)WriteAll(out_.get(), report ? *report : report.error().message + "\n");
@@ -51,7 +57,7 @@ class HostileBackend final : public ForwardingBackend {
   }
 
   EventLoop& loop_;
-  const GuestPorts ports_;
+  GuestPorts ports_;
   EventSink sink_;
   UniqueFd out_;  // of the attack under way
   std::unique_ptr<ChildTask> attack_;
@@ -61,7 +67,7 @@ Status Serve() {
   ASSIGN_OR_RETURN(auto loop, EventLoop::Create());
   ASSIGN_OR_RETURN(UniqueFd agent, OpenSerialPort("agent"));
   ASSIGN_OR_RETURN(const UniqueFd volumes, OpenSerialPort("volumes"));
-  HostileBackend backend(*loop, {agent.get(), volumes.get()});
+  HostileBackend backend(*loop, {agent.get(), volumes.get(), ""});
   BackendServer::Options options;
   options.build = "hostile-agent";
   BackendServer server(*loop, backend, std::move(options));

@@ -94,8 +94,12 @@ Result<std::string_view> TakeText(std::span<const std::byte>* rest, size_t limit
   return std::string_view(start, length);
 }
 
+// As long as a guest's kernel sends them: that a name is too long for its file system the host's
+// says itself (ENAMETOOLONG).
+constexpr size_t kLongestName = 1024;
+
 Status TakeComponent(std::span<const std::byte>* rest) {
-  ASSIGN_OR_RETURN(const std::string_view name, TakeText(rest, NAME_MAX));
+  ASSIGN_OR_RETURN(const std::string_view name, TakeText(rest, kLongestName));
   if (name == "." || name == ".." || name.find('/') != std::string_view::npos)
     return Fail(ErrorCode::kInvalidArgument, "file name is not a single path component");
   return {};

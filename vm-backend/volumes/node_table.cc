@@ -2,7 +2,8 @@
 
 namespace catamaran {
 
-VolumeNode* NodeTable::Refer(uint64_t volume, UniqueFd path_fd, const struct stat& status) {
+VolumeNode* NodeTable::Refer(uint64_t volume, UniqueFd path_fd, const struct stat& status,
+                             bool root) {
   const Key key{volume, status.st_dev, status.st_ino};
   const auto known = by_file_.find(key);
   if (known != by_file_.end()) {
@@ -11,7 +12,7 @@ VolumeNode* NodeTable::Refer(uint64_t volume, UniqueFd path_fd, const struct sta
     return node;
   }
   auto node = std::make_unique<VolumeNode>();
-  node->id = next_id_++;
+  node->id = root ? RootOf(volume) : next_id_++;
   node->path_fd = std::move(path_fd);
   node->volume = volume;
   node->device = status.st_dev;

@@ -29,9 +29,22 @@ class NodeTable {
  public:
   static constexpr uint64_t kRoot = 1;  // FUSE_ROOT_ID: the folder whose entries are the volumes
 
+  // Numbers of other nodes than roots begin here; those of another incarnation of a server, which
+  // knows none of this one's, elsewhere.
+  explicit NodeTable(uint64_t incarnation = 0) : next_id_((incarnation + 1) << 40) {}
+
+  // A volume's root has the same number in every incarnation: a mount of it in the guest has no
+  // other way back to it.
+  static constexpr uint64_t RootOf(uint64_t volume) { return kRoot + 1 + volume; }
+  // The volume whose root has this number, whether there is one or not; 0 < number < 1 << 40.
+  static constexpr bool IsRootOfVolume(uint64_t id) { return id > kRoot && id < (1ull << 40); }
+  static constexpr uint64_t VolumeOfRoot(uint64_t id) { return id - kRoot - 1; }
+
   // The node of this file, with one more reference; path_fd is dropped where it is known already.
-  // The same file in two volumes is two nodes: one of them may be read-only.
-  VolumeNode* Refer(uint64_t volume, UniqueFd path_fd, const struct stat& status);
+  // The same file in two volumes is two nodes: one of them may be read-only. `root`: it is the
+  // volume's root.
+  VolumeNode* Refer(uint64_t volume, UniqueFd path_fd, const struct stat& status,
+                    bool root = false);
   // nullptr for a number that is not in use (kRoot included).
   VolumeNode* Find(uint64_t id);
   void Forget(uint64_t id, uint64_t lookups);
@@ -41,13 +54,14 @@ class NodeTable {
   using Key = std::tuple<uint64_t, dev_t, ino_t>;
   std::unordered_map<uint64_t, std::unique_ptr<VolumeNode>> nodes_;
   std::map<Key, uint64_t> by_file_;
-  uint64_t next_id_ = kRoot + 1;
+  uint64_t next_id_;
 };
 
 // Open files and folders by number, for the same reason.
 template <typename T>
 class HandleTable {
  public:
+  explicit HandleTable(uint64_t incarnation = 0) : next_((incarnation << 40) + 1) {}
   uint64_t Add(T value) {
     const uint64_t handle = next_++;
     entries_.emplace(handle, std::move(value));
@@ -62,7 +76,7 @@ class HandleTable {
 
  private:
   std::unordered_map<uint64_t, T> entries_;
-  uint64_t next_ = 1;
+  uint64_t next_;
 };
 
 }  // namespace catamaran

@@ -65,6 +65,10 @@ constexpr long kAllowed[] = {
     SYS_fgetxattr,
     SYS_flistxattr,
     SYS_fremovexattr,
+    // What changes in a projected volume.
+    SYS_inotify_init1,
+    SYS_inotify_add_watch,
+    SYS_inotify_rm_watch,
     // As whom.
     SYS_setfsuid,
     SYS_setfsgid,

@@ -41,6 +41,7 @@ timespec TimeToSet(int to_set, int set_flag, int now_flag, const timespec& value
 
 void VolumeFilesystem::Getattr(fuse_req_t request, uint64_t node) {
   struct stat status;
+  double cache_seconds = kVolumeCacheSeconds;
   if (node == NodeTable::kRoot) {
     status = RootAttributes();
   } else {
@@ -50,8 +51,9 @@ void VolumeFilesystem::Getattr(fuse_req_t request, uint64_t node) {
       fuse_reply_err(request, errno);
       return;
     }
+    cache_seconds = CacheSeconds(file->volume);
   }
-  fuse_reply_attr(request, &status, kVolumeCacheSeconds);
+  fuse_reply_attr(request, &status, cache_seconds);
 }
 
 void VolumeFilesystem::Setattr(fuse_req_t request, uint64_t node, struct stat* values, int to_set,
@@ -93,7 +95,7 @@ void VolumeFilesystem::Setattr(fuse_req_t request, uint64_t node, struct stat* v
 
 void VolumeFilesystem::Statfs(fuse_req_t request, uint64_t node) {
   struct statvfs status {};
-  VolumeNode* file = nodes_.Find(node);
+  VolumeNode* file = Find(node);
   if (file != nullptr && fstatvfs(file->path_fd.get(), &status) != 0) {
     fuse_reply_err(request, errno);
     return;
@@ -115,7 +117,7 @@ void VolumeFilesystem::Setxattr(fuse_req_t request, uint64_t node, const char* n
 }
 
 void VolumeFilesystem::Getxattr(fuse_req_t request, uint64_t node, const char* name, size_t size) {
-  VolumeNode* file = nodes_.Find(node);
+  VolumeNode* file = Find(node);
   if (file == nullptr || !AttributePassesThrough(name)) {
     fuse_reply_err(request, ENODATA);
     return;
@@ -132,7 +134,7 @@ void VolumeFilesystem::Getxattr(fuse_req_t request, uint64_t node, const char* n
 }
 
 void VolumeFilesystem::Listxattr(fuse_req_t request, uint64_t node, size_t size) {
-  VolumeNode* file = nodes_.Find(node);
+  VolumeNode* file = Find(node);
   std::string names;
   if (file != nullptr) {
     std::vector<char> all(XATTR_LIST_MAX);

@@ -8,9 +8,10 @@
 namespace catamaran {
 
 // What the shim and its volume server say to each other, one SOCK_SEQPACKET message each. An add
-// carries the volume's detached mount.
+// carries the volume's detached mount; of a watched one (a projected volume) the guest hears when
+// names in its root change, and caches nothing.
 struct VolumeCommand {
-  enum Kind : uint32_t { kAdd = 1, kRemove = 2 };
+  enum Kind : uint32_t { kAdd = 1, kRemove = 2, kAddWatched = 3 };
   uint32_t kind = 0;
   int32_t problem = 0;  // in the server's answer to an add: errno, 0 for success
   uint64_t volume = 0;

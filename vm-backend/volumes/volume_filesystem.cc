@@ -120,14 +120,33 @@ void VolumeFilesystem::Init(fuse_conn_info* connection) {
   connection->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 }
 
-void VolumeFilesystem::AddVolume(uint64_t volume, UniqueFd root) {
-  volumes_[volume] = std::move(root);
+void VolumeFilesystem::AddVolume(uint64_t volume, UniqueFd root, Caching caching) {
+  volumes_[volume] = {std::move(root), caching};
 }
 
 void VolumeFilesystem::RemoveVolume(uint64_t volume) { volumes_.erase(volume); }
 
-VolumeNode* VolumeFilesystem::FindOrReply(fuse_req_t request, uint64_t node) {
+double VolumeFilesystem::CacheSeconds(uint64_t volume) const {
+  const auto found = volumes_.find(volume);
+  return found == volumes_.end() || found->second.caching == Caching::kNone ? 0
+                                                                            : kVolumeCacheSeconds;
+}
+
+VolumeNode* VolumeFilesystem::Find(uint64_t node) {
   VolumeNode* found = nodes_.Find(node);
+  if (found != nullptr || !NodeTable::IsRootOfVolume(node)) return found;
+  const uint64_t volume = NodeTable::VolumeOfRoot(node);
+  const auto known = volumes_.find(volume);
+  if (known == volumes_.end()) return nullptr;
+  UniqueFd fd(fcntl(known->second.root.get(), F_DUPFD_CLOEXEC, 0));
+  struct stat status;
+  if (!fd.valid() || fstatat(fd.get(), "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
+    return nullptr;
+  return nodes_.Refer(volume, std::move(fd), status, /*root=*/true);
+}
+
+VolumeNode* VolumeFilesystem::FindOrReply(fuse_req_t request, uint64_t node) {
+  VolumeNode* found = Find(node);
   if (found == nullptr) fuse_reply_err(request, node == NodeTable::kRoot ? EPERM : ESTALE);
   return found;
 }
@@ -140,9 +159,9 @@ int VolumeFilesystem::LookupEntry(uint64_t parent, const char* name, fuse_entry_
     const auto [rest, problem] = std::from_chars(name, end, volume);
     const auto found = volumes_.find(volume);
     if (problem != std::errc() || rest != end || found == volumes_.end()) return ENOENT;
-    fd.Reset(fcntl(found->second.get(), F_DUPFD_CLOEXEC, 0));
+    fd.Reset(fcntl(found->second.root.get(), F_DUPFD_CLOEXEC, 0));
   } else {
-    VolumeNode* folder = nodes_.Find(parent);
+    VolumeNode* folder = Find(parent);
     if (folder == nullptr) return ESTALE;
     volume = folder->volume;
     fd.Reset(openat(folder->path_fd.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
@@ -152,8 +171,8 @@ int VolumeFilesystem::LookupEntry(uint64_t parent, const char* name, fuse_entry_
   if (fstatat(fd.get(), "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0) return errno;
   *entry = fuse_entry_param{};
   entry->attr = status;
-  entry->attr_timeout = entry->entry_timeout = kVolumeCacheSeconds;
-  entry->ino = nodes_.Refer(volume, std::move(fd), status)->id;
+  entry->attr_timeout = entry->entry_timeout = CacheSeconds(volume);
+  entry->ino = nodes_.Refer(volume, std::move(fd), status, parent == NodeTable::kRoot)->id;
   return 0;
 }
 

@@ -28,8 +28,15 @@ namespace catamaran {
 // Not thread-safe: one request at a time.
 class VolumeFilesystem {
  public:
+  // Of a server that was started anew: numbers that the guest has of an earlier one name nothing,
+  // but for the roots of volumes.
+  explicit VolumeFilesystem(uint64_t incarnation = 0)
+      : nodes_(incarnation), files_(incarnation), folders_(incarnation) {}
+
+  // What the guest may keep of a volume's entries and attributes, and for how long.
+  enum class Caching { kSeconds, kNone };
   // `root` is what the volume's entry shows: a folder or a single file (a detached mount).
-  void AddVolume(uint64_t volume, UniqueFd root);
+  void AddVolume(uint64_t volume, UniqueFd root, Caching caching);
   void RemoveVolume(uint64_t volume);
 
   // libfuse's operations; their user data is a VolumeFilesystem.
@@ -86,6 +93,8 @@ class VolumeFilesystem {
     off_t position = 0;
   };
 
+  // A node that the guest holds, or a volume's root, which it may hold from an earlier server.
+  VolumeNode* Find(uint64_t node);
   // Answers ESTALE and gives nullptr for a number that the guest does not hold.
   VolumeNode* FindOrReply(fuse_req_t request, uint64_t node);
   // Looks one component up below a folder (kRoot: a volume) and takes a reference. errno value, 0
@@ -97,10 +106,16 @@ class VolumeFilesystem {
   int ReplyOpened(fuse_req_t request, UniqueFd fd, fuse_file_info* info,
                   const fuse_entry_param* created);
 
+  struct Volume {
+    UniqueFd root;
+    Caching caching = Caching::kSeconds;
+  };
+  double CacheSeconds(uint64_t volume) const;
+
   NodeTable nodes_;
   HandleTable<OpenFile> files_;
   HandleTable<OpenFolder> folders_;
-  std::map<uint64_t, UniqueFd> volumes_;
+  std::map<uint64_t, Volume> volumes_;
 };
 
 // Entries and attributes are cached by the guest for this long.

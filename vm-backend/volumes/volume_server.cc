@@ -4,9 +4,11 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "sandbox/base/files.h"
+#include "sandbox/kernel/descriptor_task.h"
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/volumes/server_confinement.h"
@@ -17,7 +19,7 @@ namespace catamaran {
 namespace {
 
 // `go` is readable once the child's ids are mapped, and closed where they could not be.
-int ServerChild(UniqueFd stream, UniqueFd control, UniqueFd go) {
+int ServerChild(VolumeServerStart start, UniqueFd go) {
   prctl(PR_SET_NAME, "catamaran-vols", 0, 0, 0);
   signal(SIGPIPE, SIG_IGN);
   char told;
@@ -28,28 +30,14 @@ int ServerChild(UniqueFd stream, UniqueFd control, UniqueFd go) {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int standard : {0, 1, 2})
     if (dup2(null, standard) < 0) return 1;
-  CloseDescriptorsExcept({0, 1, 2, stream.get(), control.get()});
-  return RunVolumeServer(std::move(stream), std::move(control));
+  std::vector<int> kept = {0, 1, 2, start.stream.get(), start.control.get()};
+  for (const auto& volume : start.volumes) kept.push_back(volume.root.get());
+  CloseDescriptorsExcept(std::move(kept));
+  return RunVolumeServer(std::move(start));
 }
 
-Result<ChildProcess> StartProcess(UniqueFd& stream, UniqueFd& control, bool user_namespace) {
-  ASSIGN_OR_RETURN(Pipe go, MakePipe());
-  const CloneOptions options{.namespaces = ServerNamespaces(kAllServerDefences, user_namespace),
-                             .dies_with_parent = true};
-  ASSIGN_OR_RETURN(ChildProcess process, CloneProcess(options, [&] {
-                     go.write_end.Reset();
-                     return ServerChild(std::move(stream), std::move(control),
-                                        std::move(go.read_end));
-                   }));
-  if (user_namespace) {
-    if (auto mapped = MapAllUsers(process.pid); !mapped) {
-      (void)KillAndReap(process.pidfd.get());
-      return tl::unexpected<Error>(std::move(mapped).error());
-    }
-  }
-  RETURN_IF_ERROR(WriteAll(go.write_end.get(), "g"));
-  return process;
-}
+// In the child of a clone: the same number, owned once more.
+UniqueFd Inherited(const UniqueFd& fd) { return UniqueFd(fd.get()); }
 
 // A detached copy of the mount at the path: it has no parent, so ".." at its root leads nowhere.
 Result<UniqueFd> DetachMount(const VolumeServer::Volume& volume) {
@@ -66,38 +54,76 @@ Result<UniqueFd> DetachMount(const VolumeServer::Volume& volume) {
 
 }  // namespace
 
-VolumeServer::VolumeServer(EventLoop& loop, ChildProcess process, UniqueFd control, Options options)
-    : loop_(loop),
-      process_(std::move(process)),
-      control_(std::move(control)),
-      options_(std::move(options)) {}
+VolumeServer::VolumeServer(EventLoop& loop, UniqueFd stream, Options options)
+    : loop_(loop), stream_(std::move(stream)), options_(std::move(options)) {}
 
 Result<std::unique_ptr<VolumeServer>> VolumeServer::Start(EventLoop& loop, UniqueFd stream,
                                                           Options options) {
-  ASSIGN_OR_RETURN(SocketPair control, MakeSocketPair(SOCK_SEQPACKET));
-  auto process = StartProcess(stream, control.theirs, /*user_namespace=*/true);
-  // Hosts may forbid user namespaces, or have used them up.
-  if (!process) process = StartProcess(stream, control.theirs, /*user_namespace=*/false);
-  if (!process) return tl::unexpected<Error>(std::move(process).error());
   std::unique_ptr<VolumeServer> server(
-      new VolumeServer(loop, std::move(*process), std::move(control.ours), std::move(options)));
-  RETURN_IF_ERROR(server->Watch());
+      new VolumeServer(loop, std::move(stream), std::move(options)));
+  RETURN_IF_ERROR(server->StartProcess());
   return server;
 }
 
-Status VolumeServer::Watch() {
-  ASSIGN_OR_RETURN(exit_watch_, loop_.WatchProcess(process_.pidfd.get(), [this] {
-    (void)ReapChild(process_.pidfd.get());
-    ended_ = true;
-    answer_watch_.Cancel();
-    while (!pending_.empty())
-      Complete(pending_.begin()->first,
-               Fail(ErrorCode::kUnavailable, "the volume server has ended"));
-    if (options_.on_exit) options_.on_exit();
-  }));
+Result<ChildProcess> VolumeServer::CloneServer(const UniqueFd& control, bool user_namespace) {
+  ASSIGN_OR_RETURN(Pipe go, MakePipe());
+  const CloneOptions clone{.namespaces = ServerNamespaces(kAllServerDefences, user_namespace),
+                           .dies_with_parent = true};
+  ASSIGN_OR_RETURN(ChildProcess process, CloneProcess(clone, [&] {
+                     go.write_end.Reset();
+                     VolumeServerStart start{
+                         Inherited(stream_), Inherited(control), options_.secret, incarnation_, {}};
+                     for (const auto& [number, volume] : volumes_)
+                       start.volumes.push_back({number, Inherited(volume.root), volume.watched});
+                     return ServerChild(std::move(start), std::move(go.read_end));
+                   }));
+  if (user_namespace) {
+    if (auto mapped = MapAllUsers(process.pid); !mapped) {
+      (void)KillAndReap(process.pidfd.get());
+      return tl::unexpected<Error>(std::move(mapped).error());
+    }
+  }
+  RETURN_IF_ERROR(WriteAll(go.write_end.get(), "g"));
+  return process;
+}
+
+Status VolumeServer::StartProcess() {
+  ASSIGN_OR_RETURN(SocketPair control, MakeSocketPair(SOCK_SEQPACKET));
+  auto process = CloneServer(control.theirs, /*user_namespace=*/true);
+  // Hosts may forbid user namespaces, or have used them up.
+  if (!process) process = CloneServer(control.theirs, /*user_namespace=*/false);
+  if (!process) return tl::unexpected<Error>(std::move(process).error());
+  process_ = std::move(*process);
+  answer_watch_.Cancel();
+  control_ = std::move(control.ours);
+  ASSIGN_OR_RETURN(exit_watch_, loop_.WatchProcess(process_.pidfd.get(), [this] { OnExit(); }));
   ASSIGN_OR_RETURN(answer_watch_,
                    loop_.WatchFd(control_.get(), EPOLLIN, [this](uint32_t) { OnAnswer(); }));
   return {};
+}
+
+// A hostile guest that finds a way to end its server gets no more than this of them.
+bool VolumeServer::MayRestart() {
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(restarts_, [&](auto then) { return now - then > std::chrono::minutes(1); });
+  restarts_.push_back(now);
+  return restarts_.size() <= kMostRestarts;
+}
+
+void VolumeServer::OnExit() {
+  const auto end = ReapChild(process_.pidfd.get());
+  const bool failed = end && *end && ((*end)->signal != 0 || (*end)->exit_code != 0);
+  answer_watch_.Cancel();
+  exit_watch_.Cancel();
+  ++incarnation_;
+  // The new one has what the former was given, and answers for what that one did not.
+  if (failed && MayRestart() && StartProcess()) return;
+  ended_ = true;
+  std::vector<uint64_t> waiting;
+  for (const auto& [number, pending] : pending_) waiting.push_back(number);
+  for (const uint64_t number : waiting)
+    Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
+  if (options_.on_exit) options_.on_exit();
 }
 
 VolumeServer::~VolumeServer() {
@@ -110,19 +136,28 @@ void VolumeServer::AddVolume(const Volume& volume, UniqueFunction<void(Result<st
   Pending& pending = pending_[number];
   pending.done = std::move(done);
   if (ended_) return Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
-  pending.opener = ChildTask::Start(
+  pending.opener = StartDescriptorTask(
       loop_,
-      [&volume, number, control = control_.get()]() -> Status {
+      [volume]() -> Result<UniqueFd> {
         auto mount = DetachMount(volume);
         if (!mount)
           return tl::unexpected(std::move(mount).error().While(
               fmt::format("open {} as a volume", volume.path.string())));
-        return SendVolumeCommand(control, {VolumeCommand::kAdd, 0, number}, mount->get());
+        return mount;
       },
-      [this, number](Status opened) {
-        // The server's answer completes what was opened.
-        if (!opened) Complete(number, tl::unexpected(std::move(opened).error()));
+      [this, number, watched = volume.watched](Result<UniqueFd> mount) {
+        Opened(number, watched, std::move(mount));
       });
+}
+
+// The server's answer completes what was opened.
+void VolumeServer::Opened(uint64_t volume, bool watched, Result<UniqueFd> mount) {
+  if (!mount) return Complete(volume, tl::unexpected<Error>(std::move(mount).error()));
+  const auto kind = watched ? VolumeCommand::kAddWatched : VolumeCommand::kAdd;
+  auto sent = SendVolumeCommand(control_.get(), {kind, 0, volume}, mount->get());
+  volumes_[volume] = {std::move(*mount), watched};
+  // One that has just ended is started anew with this one among its volumes.
+  if (!sent && ended_) Complete(volume, tl::unexpected<Error>(std::move(sent).error()));
 }
 
 void VolumeServer::OnAnswer() {
@@ -142,6 +177,7 @@ void VolumeServer::Complete(uint64_t volume, Result<std::string> result) {
 
 void VolumeServer::RemoveVolume(const std::string& name) {
   const VolumeCommand command{VolumeCommand::kRemove, 0, strtoull(name.c_str(), nullptr, 10)};
+  volumes_.erase(command.volume);
   // A server that is gone has no volumes.
   [[maybe_unused]] const auto sent = SendVolumeCommand(control_.get(), command);
 }

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
@@ -19,11 +21,19 @@ namespace catamaran {
 // folders given to AddVolume, by descriptors of detached mounts: no path of the host can be
 // resolved in it.
 //
+// A server that is killed, or fails, is started anew with the same volumes: what the guest has open
+// gives errors (EBADF, ESTALE), what it opens from then on works. One that keeps failing is given
+// up.
+//
 // Lives on the event loop's thread. The child dies with its parent; destroying this kills it.
 class VolumeServer {
  public:
+  static constexpr int kMostRestarts = 5;
   struct Options {
-    // Called once if the server ends without having been asked to.
+    // That of the channel, shared with the guest's pump (volume_channel.h).
+    std::string secret;
+    // Called once if the server ends without having been asked to and is not started anew: the
+    // channel is at its end, or it failed kMostRestarts times within a minute.
     UniqueFunction<void()> on_exit;
   };
   // `stream` is the host's end of the channel (QEMU's chardev socket). Forks: the calling process
@@ -36,6 +46,7 @@ class VolumeServer {
     HostPath path;  // a file or a folder; symlinks are followed
     bool readonly = false;
     bool recursive_readonly = false;  // also what is mounted below it
+    bool watched = false;             // the guest is told when names in the folder change
   };
   // Opens the path in a short-lived child (a path may lead to a disk or network that hangs), gives
   // it to the server and completes with the name it has below the guest's mount point. kNotFound
@@ -47,8 +58,12 @@ class VolumeServer {
   pid_t pid() const { return process_.pid; }
 
  private:
-  VolumeServer(EventLoop& loop, ChildProcess process, UniqueFd control, Options options);
-  Status Watch();
+  VolumeServer(EventLoop& loop, UniqueFd stream, Options options);
+  Status StartProcess();
+  Result<ChildProcess> CloneServer(const UniqueFd& control, bool user_namespace);
+  void OnExit();
+  bool MayRestart();
+  void Opened(uint64_t volume, bool watched, Result<UniqueFd> mount);
   void OnAnswer();
   void Complete(uint64_t volume, Result<std::string> result);
 
@@ -57,14 +72,23 @@ class VolumeServer {
     std::unique_ptr<ChildTask> opener;
   };
 
+  struct Added {
+    UniqueFd root;
+    bool watched = false;
+  };
+
   EventLoop& loop_;
+  UniqueFd stream_;
   ChildProcess process_;
+  uint64_t incarnation_ = 0;
+  std::vector<std::chrono::steady_clock::time_point> restarts_;
   bool ended_ = false;
   UniqueFd control_;
   Options options_;
   EventLoop::Watch exit_watch_;
   EventLoop::Watch answer_watch_;
   std::map<uint64_t, Pending> pending_;
+  std::map<uint64_t, Added> volumes_;
   uint64_t next_volume_ = 0;
 };
 

@@ -7,7 +7,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,8 +17,10 @@
 #include "sandbox/base/result.h"
 #include "vm-backend/volumes/fuse_request.h"
 #include "vm-backend/volumes/server_confinement.h"
+#include "vm-backend/volumes/volume_channel.h"
 #include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_filesystem.h"
+#include "vm-backend/volumes/volume_watcher.h"
 
 // libfuse's low-level half hands character devices in user space (CUSE) on to this; none are
 // served. Defined here it keeps the other half, which loads modules by dlopen(3), out of a static
@@ -28,11 +32,29 @@ extern "C" void cuse_lowlevel_init(fuse_req_t request, fuse_ino_t, const void*) 
 namespace catamaran {
 namespace {
 
+constexpr size_t kPiece = 64 << 10;
+
 // The requests of one guest, from a byte stream to libfuse and back.
-class RequestLoop {
+//
+// It is the file system that libfuse works on: what libfuse hands back with an answer leads to the
+// channel too.
+class RequestLoop final : private VolumeFilesystem {
  public:
-  RequestLoop(UniqueFd stream, UniqueFd control)
-      : stream_(std::move(stream)), control_(std::move(control)), buffer_(2 * kMaxFuseRequest) {}
+  explicit RequestLoop(VolumeServerStart start)
+      : VolumeFilesystem(start.incarnation),
+        stream_(std::move(start.stream)),
+        control_(std::move(start.control)),
+        framing_(start.secret),
+        reader_(framing_, sizeof(fuse_in_header), kMaxFuseRequest),
+        piece_(kPiece) {
+    for (auto& volume : start.volumes) {
+      Add(volume.number, std::move(volume.root), volume.watched);
+      first_.push_back(volume.number);
+    }
+    // What the guest has asked an earlier server is lost.
+    if (start.incarnation > 0)
+      Send(VolumeFraming::Zeros() + framing_.MarkBytes(VolumeFraming::Mark::kBeginAnew, 0));
+  }
   ~RequestLoop() {
     if (session_ != nullptr) fuse_session_destroy(session_);
   }
@@ -42,7 +64,8 @@ class RequestLoop {
     char* argv[] = {name, nullptr};
     fuse_args arguments = FUSE_ARGS_INIT(1, argv);
     const auto& operations = VolumeFilesystem::operations();
-    session_ = fuse_session_new(&arguments, &operations, sizeof operations, &filesystem_);
+    session_ = fuse_session_new(&arguments, &operations, sizeof operations,
+                                static_cast<VolumeFilesystem*>(this));
     fuse_opt_free_args(&arguments);
     if (session_ == nullptr) return Fail(ErrorCode::kInternal, "fuse_session_new failed");
     static const fuse_custom_io io = {.writev = &RequestLoop::WriteReply,
@@ -53,37 +76,59 @@ class RequestLoop {
     const int session_fd = fcntl(stream_.get(), F_DUPFD_CLOEXEC, 0);
     if (fuse_session_custom_io(session_, &io, session_fd) != 0)
       return Fail(ErrorCode::kInternal, "fuse_session_custom_io failed");
+    // Its shim may still wait for those that the server before this one did not answer for.
+    for (const uint64_t volume : first_)
+      RETURN_IF_ERROR(SendVolumeCommand(control_.get(), {VolumeCommand::kAdd, 0, volume}));
     return {};
   }
 
-  // Until an end closes, or the guest sends what cannot be framed.
+  // Until an end closes.
   void Run() {
     while (true) {
-      pollfd events[2] = {{stream_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}};
-      if (poll(events, 2, -1) < 0 && errno != EINTR) return;
+      pollfd events[3] = {
+          {stream_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}, {watcher_.fd(), POLLIN, 0}};
+      if (poll(events, 3, -1) < 0 && errno != EINTR) return;
+      if (events[2].revents != 0 && watcher_.Drain()) SendHeader(0, kVolumesChanged);
       if (events[1].revents != 0 && !HandleControl()) return;
       if (events[0].revents != 0 && !HandleStream()) return;
     }
   }
 
  private:
-  // libfuse answers with header and payload in one call; the socket may be full.
-  static ssize_t WriteReply(int fd, iovec* parts, int count, void*) {
+  // libfuse answers with header and payload in one call.
+  static ssize_t WriteReply(int, iovec* parts, int count, void* filesystem) {
+    auto* loop = static_cast<RequestLoop*>(static_cast<VolumeFilesystem*>(filesystem));
     std::string reply;
     for (int i = 0; i < count; ++i)
       reply.append(static_cast<const char*>(parts[i].iov_base), parts[i].iov_len);
-    for (std::string_view rest = reply; !rest.empty();) {
-      const ssize_t sent = send(fd, rest.data(), rest.size(), MSG_NOSIGNAL);
+    const auto size = static_cast<ssize_t>(reply.size());
+    reply += loop->framing_.seal();
+    if (loop->answers_init_) loop->init_answer_ = reply;
+    return loop->Send(reply) ? size : -1;
+  }
+  // A message without a payload.
+  void SendHeader(uint64_t unique, int32_t error) {
+    fuse_out_header header{};
+    header.len = sizeof header;
+    header.unique = unique;
+    header.error = error;
+    Send(
+        std::string(reinterpret_cast<const char*>(&header), sizeof header).append(framing_.seal()));
+  }
+  // The socket may be full.
+  bool Send(std::string_view rest) {
+    while (!rest.empty()) {
+      const ssize_t sent = send(stream_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
       if (sent >= 0) {
-        rest.remove_prefix(sent);
+        rest.remove_prefix(static_cast<size_t>(sent));
       } else if (errno == EAGAIN) {
-        pollfd writable{fd, POLLOUT, 0};
+        pollfd writable{stream_.get(), POLLOUT, 0};
         poll(&writable, 1, -1);
       } else if (errno != EINTR) {
-        return -1;
+        return false;
       }
     }
-    return static_cast<ssize_t>(reply.size());
+    return true;
   }
   static ssize_t ReadNothing(int, void*, size_t, void*) { return 0; }
 
@@ -92,72 +137,85 @@ class RequestLoop {
     if (!received) return received.error().system_errno == EAGAIN;
     VolumeCommand& command = received->command;
     if (command.kind == VolumeCommand::kRemove) {
-      filesystem_.RemoveVolume(command.volume);
+      watcher_.Unwatch(command.volume);
+      RemoveVolume(command.volume);
       return true;
     }
     if (!received->descriptor.valid()) return true;
-    filesystem_.AddVolume(command.volume, std::move(received->descriptor));
+    Add(command.volume, std::move(received->descriptor),
+        command.kind == VolumeCommand::kAddWatched);
     return SendVolumeCommand(control_.get(), command).has_value();
   }
 
+  void Add(uint64_t volume, UniqueFd root, bool watched) {
+    if (watched) watcher_.Watch(volume, root.get());
+    AddVolume(volume, std::move(root), watched ? Caching::kNone : Caching::kSeconds);
+  }
+
   bool HandleStream() {
-    const ssize_t count =
-        recv(stream_.get(), buffer_.data() + used_, buffer_.size() - used_, MSG_DONTWAIT);
+    const ssize_t count = recv(stream_.get(), piece_.data(), piece_.size(), MSG_DONTWAIT);
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     if (count == 0) return false;
-    used_ += count;
-    size_t start = 0;
-    while (used_ - start >= sizeof(fuse_in_header)) {
-      fuse_in_header header;
-      memcpy(&header, buffer_.data() + start, sizeof header);
-      if (header.len < sizeof header || header.len > kMaxFuseRequest) return false;
-      if (used_ - start < header.len) break;
-      Process(header, buffer_.data() + start);
-      start += header.len;
+    reader_.Append(std::span(piece_).first(static_cast<size_t>(count)));
+    while (const auto item = reader_.Next()) {
+      if (!item->message.empty()) {
+        Process(item->message);
+      } else if (item->mark == VolumeFraming::Mark::kBegin) {
+        reader_.Found();
+        if (!Send(framing_.MarkBytes(VolumeFraming::Mark::kBegun, item->session))) return false;
+      }
     }
-    memmove(buffer_.data(), buffer_.data() + start, used_ - start);
-    used_ -= start;
     return true;
   }
 
-  void Process(const fuse_in_header& header, std::byte* message) {
-    Status checked = CheckFuseRequest({message, header.len});
-    // A second INIT would renegotiate sizes that requests in flight were checked against.
-    if (checked && header.opcode == FUSE_INIT && std::exchange(initialised_, true))
-      checked = Fail(ErrorCode::kInvalidArgument, "second INIT");
+  void Process(std::span<const std::byte> message) {
+    fuse_in_header header;
+    memcpy(&header, message.data(), sizeof header);
+    Status checked = CheckFuseRequest(message);
+    if (checked && header.opcode == FUSE_INIT) {
+      // A pump that was started anew repeats the kernel's, whose answer may have been lost.
+      if (std::equal(message.begin(), message.end(), init_.begin(), init_.end())) {
+        Send(init_answer_);
+        return;
+      }
+      // Another one would renegotiate sizes that requests in flight were checked against.
+      if (!init_.empty()) checked = Fail(ErrorCode::kInvalidArgument, "second INIT");
+    }
     if (checked) {
       // libfuse takes the message aligned and may write into it.
-      message_.assign(message, message + header.len);
+      message_.assign(message.begin(), message.end());
+      answers_init_ = header.opcode == FUSE_INIT;
+      if (answers_init_) init_ = message_;
       fuse_buf buf{};
       buf.mem = message_.data();
       buf.size = message_.size();
       fuse_session_process_buf(session_, &buf);
+      answers_init_ = false;
       return;
     }
-    if (!FuseRequestHasReply(header.opcode)) return;
-    fuse_out_header refusal{};
-    refusal.len = sizeof refusal;
-    refusal.unique = header.unique;
-    refusal.error = checked.error().code == ErrorCode::kUnimplemented ? -ENOSYS : -EIO;
-    iovec part{&refusal, sizeof refusal};
-    WriteReply(stream_.get(), &part, 1, nullptr);
+    if (FuseRequestHasReply(header.opcode))
+      SendHeader(header.unique, checked.error().code == ErrorCode::kUnimplemented ? -ENOSYS : -EIO);
   }
 
   UniqueFd stream_;
   UniqueFd control_;
-  VolumeFilesystem filesystem_;
+  const VolumeFraming framing_;
+  VolumeFrameReader reader_;
+  VolumeWatcher watcher_;
+  std::vector<uint64_t> first_;  // the volumes it began with
   fuse_session* session_ = nullptr;
-  bool initialised_ = false;
-  std::vector<std::byte> buffer_;   // received, not yet whole requests
+  bool answers_init_ = false;
+  std::vector<std::byte> init_;  // the guest's kernel's
+  std::string init_answer_;
+  std::vector<std::byte> piece_;    // as received
   std::vector<std::byte> message_;  // the one libfuse works on
-  size_t used_ = 0;
 };
 
 }  // namespace
 
-int RunVolumeServer(UniqueFd stream, UniqueFd control) {
+int RunVolumeServer(VolumeServerStart start) {
   if (!ConfineServer(kAllServerDefences)) return 2;
-  RequestLoop loop(std::move(stream), std::move(control));
+  RequestLoop loop(std::move(start));
   if (!loop.Start()) return 3;
   loop.Run();
   return 0;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -28,8 +29,9 @@ int FreePort() {
   const UniqueFd probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = Loopback(0);
   socklen_t size = sizeof(address);
-  bind(probe.get(), reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size);
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (bind(probe.get(), generic, size) != 0 || getsockname(probe.get(), generic, &size) != 0)
+    abort();
   return ntohs(address.sin_port);
 }
 
