@@ -84,6 +84,25 @@ TEST_F(BuiltinNetworkTest, PodsTheMachineAndTheWorldReachEachOther) {
       << "masqueraded";
 }
 
+TEST_F(BuiltinNetworkTest, TheMachinesEndHasNoAddressButTheGateways) {
+  const auto addresses = [] {
+    auto machine = Netlink::Open().value();
+    const auto links = machine.ListLinks().value();
+    for (const auto& link : links)
+      if (link.name.starts_with("cat")) return machine.ListAddresses(link.name).value();
+    return std::vector<std::string>{"no link"};
+  };
+  auto network = Make();
+  Attach(*network, Request("both"));
+  EXPECT_EQ(addresses(), (std::vector<std::string>{"10.88.0.1/32", "fe80::1/64"}));
+  ASSERT_TRUE(network->Detach(PodId("both"), Soon()));
+  options_.cidr_v6.clear();
+  network.reset();
+  network = Make();
+  Attach(*network, Request("v4"));
+  EXPECT_EQ(addresses(), (std::vector<std::string>{"10.88.0.1/32"}));
+}
+
 TEST_F(BuiltinNetworkTest, HostPortsLeadToThePodFromEverywhere) {
   const auto network = Make();
   const PortMapping port{PortMapping::Protocol::kTcp, 80, 8080, ""};

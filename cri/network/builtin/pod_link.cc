@@ -43,10 +43,18 @@ Status SetLinkSysctl(const std::string& family, const std::string& link, const s
   return WriteExisting(path, value);
 }
 
-Status SetHostSysctls(const std::string& link, LoopbackRouting loopback_routing) {
+// A pod speaks IPv6 with the machine only where the network has it, and only with the gateway: an
+// address that the kernel makes for itself would be a way to whatever listens on [::], and appears
+// a second later, after its duplicate address detection.
+Status SetHostSysctlsV6(const std::string& link, bool has_gateway) {
+  if (!has_gateway) return SetLinkSysctl("ipv6", link, "disable_ipv6", "1");
+  RETURN_IF_ERROR(SetLinkSysctl("ipv6", link, "addr_gen_mode", "1"));  // none (ip-link(8))
+  return SetLinkSysctl("ipv6", link, "accept_ra", "0");
+}
+
+Status SetHostSysctlsV4(const std::string& link, LoopbackRouting loopback_routing) {
   // What comes from a pod must have the pod's address.
   RETURN_IF_ERROR(SetLinkSysctl("ipv4", link, "rp_filter", "1"));
-  RETURN_IF_ERROR(SetLinkSysctl("ipv6", link, "accept_ra", "0"));
   // A host port is reached at 127.0.0.1 too: those packets then come and go by this link.
   if (loopback_routing == LoopbackRouting::kOn)
     RETURN_IF_ERROR(SetLinkSysctl("ipv4", link, "route_localnet", "1"));
@@ -116,7 +124,8 @@ Status ConnectPod(const std::string& host_link, const spec::NetworkInterface& in
                                        .peer_namespace_fd = pod_namespace_fd,
                                        .mtu = interface.mtu()}));
   Cleanup cleanup([&] { (void)outside.DeleteLink(host_link); });
-  RETURN_IF_ERROR(SetHostSysctls(host_link, loopback_routing));
+  RETURN_IF_ERROR(SetHostSysctlsV4(host_link, loopback_routing));
+  RETURN_IF_ERROR(SetHostSysctlsV6(host_link, !GatewayOf(interface, true).empty()));
   RETURN_IF_ERROR(SetUpPodEnd(inside, interface));
   RETURN_IF_ERROR(SetUpHostEnd(outside, host_link, interface));
   cleanup.Dismiss();
