@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "sandbox/protocol/little_endian.h"
+
 namespace catamaran {
 namespace {
 
@@ -23,19 +25,6 @@ constexpr auto kTables = [] {
   return tables;
 }();
 
-template <typename T>
-void Put(char* at, T value) {
-  for (size_t i = 0; i < sizeof value; ++i) at[i] = static_cast<char>(value >> (8 * i));
-}
-
-template <typename T>
-T Get(const char* at) {
-  T value = 0;
-  for (size_t i = 0; i < sizeof value; ++i)
-    value |= static_cast<T>(static_cast<unsigned char>(at[i])) << (8 * i);
-  return value;
-}
-
 }  // namespace
 
 uint32_t Crc32c(std::string_view bytes) {
@@ -43,8 +32,8 @@ uint32_t Crc32c(std::string_view bytes) {
   const char* at = bytes.data();
   size_t left = bytes.size();
   for (; left >= 8; left -= 8, at += 8) {
-    const uint32_t low = Get<uint32_t>(at) ^ crc;
-    const uint32_t high = Get<uint32_t>(at + 4);
+    const uint32_t low = GetLittleEndian<uint32_t>(at) ^ crc;
+    const uint32_t high = GetLittleEndian<uint32_t>(at + 4);
     crc = kTables[7][low & 0xFF] ^ kTables[6][(low >> 8) & 0xFF] ^ kTables[5][(low >> 16) & 0xFF] ^
           kTables[4][low >> 24] ^ kTables[3][high & 0xFF] ^ kTables[2][(high >> 8) & 0xFF] ^
           kTables[1][(high >> 16) & 0xFF] ^ kTables[0][high >> 24];
@@ -60,11 +49,11 @@ std::string EncodeFrame(const FrameHeader& header, std::string_view body) {
   memcpy(frame.data(), kMagic, sizeof kMagic);
   frame[4] = static_cast<char>(header.type);
   frame[5] = static_cast<char>(header.flags);
-  Put<uint64_t>(&frame[8], header.epoch);
-  Put<uint32_t>(&frame[16], header.stream);
-  Put<uint32_t>(&frame[20], static_cast<uint32_t>(body.size()));
-  Put<uint32_t>(&frame[24], Crc32c(body));
-  Put<uint32_t>(&frame[28], Crc32c({frame.data(), 28}));
+  PutLittleEndian<uint64_t>(&frame[8], header.epoch);
+  PutLittleEndian<uint32_t>(&frame[16], header.stream);
+  PutLittleEndian<uint32_t>(&frame[20], static_cast<uint32_t>(body.size()));
+  PutLittleEndian<uint32_t>(&frame[24], Crc32c(body));
+  PutLittleEndian<uint32_t>(&frame[28], Crc32c({frame.data(), 28}));
   frame += body;
   return frame;
 }
@@ -88,15 +77,16 @@ Result<std::optional<FrameParser::Frame>> FrameParser::Next(Damage damage) {
     bool valid = memcmp(start, kMagic, prefix) == 0;
     uint32_t length = 0;
     if (valid && available >= FrameHeader::kSize) {
-      length = Get<uint32_t>(start + 20);
-      valid = Get<uint32_t>(start + 28) == Crc32c({start, 28}) && length <= kMaxFrameBody;
+      length = GetLittleEndian<uint32_t>(start + 20);
+      valid = FrameHeaderIsSound({start, FrameHeader::kSize});
       if (valid && available >= FrameHeader::kSize + length) {
         const std::string_view body(start + FrameHeader::kSize, length);
-        if (Get<uint32_t>(start + 24) == Crc32c(body)) {
+        if (GetLittleEndian<uint32_t>(start + 24) == Crc32c(body)) {
           position_ += FrameHeader::kSize + length;
-          return Frame{{static_cast<uint8_t>(start[4]), static_cast<uint8_t>(start[5]),
-                        Get<uint64_t>(start + 8), Get<uint32_t>(start + 16)},
-                       body};
+          return Frame{
+              {static_cast<uint8_t>(start[4]), static_cast<uint8_t>(start[5]),
+               GetLittleEndian<uint64_t>(start + 8), GetLittleEndian<uint32_t>(start + 16)},
+              body};
         }
         valid = false;
       }

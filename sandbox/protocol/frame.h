@@ -33,6 +33,10 @@ inline constexpr size_t kMaxFrameBody = 32 * 1024 - FrameHeader::kSize;
 std::string EncodeFrame(const FrameHeader& header, std::string_view body);
 uint32_t Crc32c(std::string_view bytes);
 
+// Whether these kSize bytes head a frame: their checksum, and that its body is no longer than
+// kMaxFrameBody. Who sends frames may be hostile, and then the checksum is right.
+bool FrameHeaderIsSound(std::string_view header);
+
 // Finds frames in arbitrary bytes. Holds at most one unfinished frame and what was appended.
 class FrameParser {
  public:

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "sandbox/protocol/stream_channel.h"
+#include "vm-backend/host/agent_channel_limits.h"
 #include "vm-backend/host/vm_refusals.h"
 
 namespace catamaran {
@@ -91,6 +92,7 @@ void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
   }
   StreamChannelOptions options;
   options.role = StreamChannelOptions::Role::kClient;
+  options.limits = kAgentChannelLimits;
   auto channel = MakeStreamChannel(loop_, machine_->TakeAgentChannel(), options);
   if (!channel) return FailStart(std::move(channel).error());
   agent_ = std::make_unique<BackendClient>(loop_, std::move(*channel));

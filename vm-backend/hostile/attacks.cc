@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <poll.h>
 #include <scsi/sg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -11,30 +10,17 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <map>
 
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/files.h"
+#include "vm-backend/hostile/channel_attacks.h"
 #include "vm-backend/hostile/fuse_client.h"
 
 namespace catamaran {
 namespace {
 
-using Words = std::vector<std::string>;
-
-std::string Line(std::string_view what, std::string_view result) {
-  return fmt::format("{} {}\n", what, result);
-}
 std::string Outcome(bool worked) { return worked ? "ok" : std::to_string(errno); }
-
-// The folder of a volume: the entry of the root that has its name.
-uint64_t Volume(FuseClient& fuse, const std::string& name, std::string& report) {
-  report += Line("init", fuse.Init().Text());
-  const auto found = fuse.Lookup(FUSE_ROOT_ID, name);
-  report += Line("volume", found.Text());
-  return found.node();
-}
 
 Result<std::string> FuseNames(const Words& words, const GuestPorts& ports) {
   FuseClient fuse(ports.volumes, ports.volume_secret);
@@ -87,53 +73,6 @@ Result<std::string> FuseRace(const Words& words, const GuestPorts& ports) {
       report += Line("saw", content);
   }
   return report + Line("own", std::to_string(files)) + Line("none", std::to_string(other));
-}
-
-constexpr size_t kLeastFlood = 1 << 20;
-constexpr size_t kMostFlood = 64 << 20;
-// Of a whole flood: an emulated guest on a busy host gets that long, and no test needs it.
-constexpr auto kFloodPatience = std::chrono::seconds(120);
-// Of one write, once enough is out: the other side has stopped reading.
-constexpr int kStoppedReadingMs = 3000;
-
-// Writes pieces until `most` bytes are out or, after kLeastFlood of them, nobody reads any more.
-// Returns how many.
-std::string Flood(int fd, std::string_view piece, size_t most) {
-  size_t sent = 0;
-  const Deadline deadline = Deadline::After(kFloodPatience);
-  while (sent < most && !deadline.expired()) {
-    const ssize_t count = write(fd, piece.data(), piece.size());
-    if (count > 0) {
-      sent += static_cast<size_t>(count);
-      continue;
-    }
-    pollfd writable{fd, POLLOUT, 0};
-    const int ready = poll(&writable, 1, kStoppedReadingMs);
-    if ((writable.revents & POLLHUP) != 0 || (ready <= 0 && sent >= kLeastFlood)) break;
-  }
-  return std::to_string(sent);
-}
-
-Result<std::string> FuseFlood(const Words& words, const GuestPorts& ports) {
-  FuseClient fuse(ports.volumes, ports.volume_secret);
-  std::string report;
-  const uint64_t volume = Volume(fuse, words.at(1), report);
-  // Longer than it need be: a mebibyte of these is fewer than the answers that fit into the port's
-  // and the host's buffers, so it gets out whatever they hold.
-  std::string one(4096, '\0');
-  const std::string head =
-      FuseClient::Header(static_cast<uint32_t>(one.size()), FUSE_OPENDIR, volume, 7) +
-      Bytes(fuse_open_in{});
-  one.replace(0, head.size(), head);
-  one += fuse.seal();
-  return report + Line("sent", Flood(ports.volumes, one, kMostFlood));
-}
-
-Result<std::string> FuseMalformed(const Words& words, const GuestPorts& ports) {
-  FuseClient fuse(ports.volumes, ports.volume_secret);
-  const auto length = static_cast<uint32_t>(strtoul(words.at(1).c_str(), nullptr, 10));
-  fuse.Send(FuseClient::Header(length, FUSE_LOOKUP, 1, 3) + std::string(4096, 'x'));
-  return Line("sent", "ok");
 }
 
 // Waits for the guest's kernel to find it.
@@ -209,25 +148,6 @@ Result<std::string> FillMemory(const Words&, const GuestPorts&) {
          Line("balloon", drivers.empty() ? "none" : drivers);
 }
 
-std::string Noise() {
-  std::string noise(32 << 10, '\0');
-  uint32_t state = 1;
-  for (char& byte : noise) byte = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
-  return noise;
-}
-
-size_t Kibibytes(const std::string& word) { return strtoull(word.c_str(), nullptr, 10) << 10; }
-
-Result<std::string> FloodAgent(const Words& words, const GuestPorts& ports) {
-  return Line("sent", Flood(ports.agent, Noise(), Kibibytes(words.at(1))));
-}
-
-Result<std::string> FloodConsole(const Words& words, const GuestPorts&) {
-  ASSIGN_OR_RETURN(const UniqueFd console,
-                   OpenFile("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK));
-  return Line("sent", Flood(console.get(), Noise(), Kibibytes(words.at(1))));
-}
-
 }  // namespace
 
 Result<std::string> CarryOut(const Words& words, const GuestPorts& ports) {
@@ -236,10 +156,13 @@ Result<std::string> CarryOut(const Words& words, const GuestPorts& ports) {
     Result<std::string> (*carry_out)(const Words& words, const GuestPorts& ports);
   };
   static const std::map<std::string, Attack> attacks = {
-      {"fuse-names", {3, FuseNames}},   {"fuse-race", {3, FuseRace}},
-      {"fuse-flood", {2, FuseFlood}},   {"fuse-malformed", {2, FuseMalformed}},
-      {"write-disk", {2, WriteDisk}},   {"fill-memory", {1, FillMemory}},
-      {"flood-agent", {2, FloodAgent}}, {"flood-console", {2, FloodConsole}},
+      {"fuse-names", {3, FuseNames}},       {"fuse-race", {3, FuseRace}},
+      {"fuse-flood", {2, FuseFlood}},       {"fuse-malformed", {2, FuseMalformed}},
+      {"fuse-endless", {2, FuseEndless}},   {"fuse-overread", {3, FuseOverread}},
+      {"write-disk", {2, WriteDisk}},       {"fill-memory", {1, FillMemory}},
+      {"flood-agent", {2, FloodAgent}},     {"agent-events", {2, AgentEvents}},
+      {"agent-frame", {2, AgentFrame}},     {"agent-message", {2, AgentMessage}},
+      {"flood-console", {2, FloodConsole}},
   };
   const auto found = words.empty() ? attacks.end() : attacks.find(words[0]);
   if (found == attacks.end() || words.size() != found->second.words)

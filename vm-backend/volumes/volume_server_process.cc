@@ -17,6 +17,7 @@
 #include "sandbox/base/result.h"
 #include "vm-backend/volumes/fuse_request.h"
 #include "vm-backend/volumes/server_confinement.h"
+#include "vm-backend/volumes/server_limits.h"
 #include "vm-backend/volumes/volume_channel.h"
 #include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_filesystem.h"
@@ -45,7 +46,7 @@ class RequestLoop final : private VolumeFilesystem {
         stream_(std::move(start.stream)),
         control_(std::move(start.control)),
         framing_(start.secret),
-        reader_(framing_, sizeof(fuse_in_header), kMaxFuseRequest),
+        reader_(framing_, sizeof(fuse_in_header), kLongestServedRequest),
         piece_(kPiece) {
     for (auto& volume : start.volumes) {
       Add(volume.number, std::move(volume.root), volume.watched);
