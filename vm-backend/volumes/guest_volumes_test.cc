@@ -1,41 +1,28 @@
 // The guest's volumes behind the agent's seam, on one kernel with a volume server.
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/inotify.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/statfs.h>
-#include <sys/wait.h>
 
-#include <filesystem>
-
-#include "sandbox/base/files.h"
 #include "sandbox/kernel/process.h"
 #include "vm-backend/volumes/atomic_writer_testing.h"
 #include "vm-backend/volumes/fuse_guest_volumes.h"
 #include "vm-backend/volumes/served_volumes.h"
+#include "vm-backend/volumes/volume_testing.h"
 
 namespace catamaran {
 namespace {
 
 namespace fs = std::filesystem;
 
-class GuestsVolumes : public testing::Test {
+class GuestsVolumes : public VolumeScratchTest {
  protected:
   void SetUp() override {
-    if (getuid() != 0) GTEST_SKIP() << "needs root";
-    ASSERT_EQ(unshare(CLONE_NEWNS), 0);
-    ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-    char name[] = "/tmp/guest_volumes.XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    scratch_ = name;
-    loop_ = EventLoop::Create().value();
-    int sockets[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
-    host_ = MakeServedVolumes(*loop_, UniqueFd(sockets[0]), "secret", [] {}).value();
+    VolumeScratchTest::SetUp();
+    if (HasFatalFailure()) return;
+    auto [theirs, ours] = MakeSocketPair(SOCK_STREAM).value();
+    host_ = MakeServedVolumes(*loop_, std::move(theirs), "secret", [] {}).value();
     guest_ = MakeFuseGuestVolumes(*loop_, GuestPath(scratch_ / "guest"));
-    auto started = guest_->Start(UniqueFd(sockets[1]), "secret");
+    auto started = guest_->Start(std::move(ours), "secret");
     ASSERT_TRUE(started) << started.error().message;
   }
   void TearDown() override {
@@ -44,18 +31,10 @@ class GuestsVolumes : public testing::Test {
     if (scratch_.empty()) return;
     for (const char* name : {"guest/volumes", "guest/mirrors", "guest/memory/memory-0"})
       umount2((scratch_ / name).c_str(), MNT_DETACH);
-    EXPECT_TRUE(RemoveTree(scratch_));
+    VolumeScratchTest::TearDown();
   }
 
   fs::path PodFolder() const { return scratch_ / "kubelet/pods/1234"; }
-  template <typename Condition>
-  bool RunUntil(Condition condition) {
-    for (int i = 0; i < 3000; ++i) {
-      if (condition()) return true;
-      if (!loop_->RunOnce(std::chrono::milliseconds(20))) return false;
-    }
-    return false;
-  }
   // Through both halves, as shim and agent do; where it is in the guest.
   Result<fs::path> Give(const fs::path& host, bool readonly) {
     spec::Mount* mount = container_.add_mounts();
@@ -84,8 +63,6 @@ class GuestsVolumes : public testing::Test {
     return guest_->PathOf("c", index, *mount).value();
   }
 
-  fs::path scratch_;
-  std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<HostVolumes> host_;
   std::unique_ptr<GuestVolumes> guest_;
   spec::ContainerSpec container_;
@@ -146,6 +123,18 @@ TEST_F(GuestsVolumes, AnEmptyDirInMemoryIsOneTmpfsWithTheHostsLimit) {
   EXPECT_FALSE(fs::exists(*below));
   EXPECT_TRUE(fs::exists(*whole / "a/b/file")) << "it lives as long as the pod";
   umount2(part.c_str(), MNT_DETACH);
+  umount2(folder.c_str(), MNT_DETACH);
+}
+
+TEST_F(GuestsVolumes, AnEmptyDirOfHugePagesIsRefused) {
+  const fs::path folder = PodFolder() / "volumes/kubernetes.io~empty-dir/pages";
+  fs::create_directories(folder);
+  ASSERT_EQ(mount("hugetlbfs", folder.c_str(), "hugetlbfs", 0, "pagesize=2M"), 0);
+  const auto refused = Give(folder, false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnimplemented);
+  EXPECT_NE(refused.error().message.find("HugePages"), std::string::npos)
+      << refused.error().message;
   umount2(folder.c_str(), MNT_DETACH);
 }
 

@@ -16,6 +16,11 @@ Result<ReceivedVolumeCommand> ReceiveVolumeCommand(int socket) {
   ReceivedVolumeCommand received;
   const std::span<char> buffer(reinterpret_cast<char*>(&received.command), sizeof(VolumeCommand));
   auto bytes = ReceiveWithDescriptors(socket, buffer, 1, MSG_DONTWAIT);
+  if (!bytes && bytes.error().code == ErrorCode::kResourceExhausted) {
+    // The message itself is in the buffer, recvmsg(2): MSG_CTRUNC.
+    received.command.problem = EMFILE;
+    return received;
+  }
   if (!bytes) return tl::unexpected(std::move(bytes).error().While("volume channel"));
   if (bytes->size == 0) return Fail(ErrorCode::kUnavailable, "the volume channel was closed");
   if (bytes->size != sizeof received.command)

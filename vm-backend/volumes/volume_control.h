@@ -9,7 +9,8 @@ namespace catamaran {
 
 // What the shim and its volume server say to each other, one SOCK_SEQPACKET message each. An add
 // carries the volume's detached mount; of a watched one (a projected volume) the guest hears when
-// names in its root change, and caches nothing.
+// names in its root change, and caches nothing. The server answers each add with the same message
+// and how it went; a server that has just begun does so for every volume it began with.
 struct VolumeCommand {
   enum Kind : uint32_t { kAdd = 1, kRemove = 2, kAddWatched = 3 };
   uint32_t kind = 0;
@@ -17,14 +18,17 @@ struct VolumeCommand {
   uint64_t volume = 0;
 };
 
-// Sends one message, with a descriptor unless it is negative. Does not block.
+// Sends one message, with a descriptor unless it is negative. Does not block: system_errno EAGAIN
+// where the other end has not read what it was sent.
 Status SendVolumeCommand(int socket, const VolumeCommand& command, int descriptor = -1);
 
 struct ReceivedVolumeCommand {
   VolumeCommand command;
   UniqueFd descriptor;
 };
-// kUnavailable at the end of the connection; system_errno EAGAIN where there is nothing yet.
+// kUnavailable at the end of the connection; system_errno EAGAIN where there is nothing yet. Where
+// this process could not take the descriptor (it has as many as it may) the command comes without
+// it and with EMFILE as its problem.
 Result<ReceivedVolumeCommand> ReceiveVolumeCommand(int socket);
 
 }  // namespace catamaran

@@ -1,69 +1,27 @@
-// Server and pump killed while files are used: on one kernel, joined by a socket pair. What a
-// guest's programs do is done by children; the loop, which brings both back, is this process's.
+// Server and pump killed while files are used. What a guest's programs do is done by children; the
+// loop, which brings both back, is this process's.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "sandbox/base/files.h"
-#include "vm-backend/volumes/volume_pump.h"
-#include "vm-backend/volumes/volume_server.h"
+#include "vm-backend/volumes/volume_testing.h"
 
 namespace catamaran {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Restarts : public testing::Test {
+class Restarts : public ServedVolumeTest {
  protected:
   void SetUp() override {
-    if (getuid() != 0) GTEST_SKIP() << "needs root";
-    ASSERT_EQ(unshare(CLONE_NEWNS), 0);
-    ASSERT_EQ(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-    char name[] = "/tmp/volume_restart.XXXXXX";
-    ASSERT_NE(mkdtemp(name), nullptr);
-    scratch_ = name;
+    ServedVolumeTest::SetUp();
+    if (HasFatalFailure()) return;
     fs::create_directories(host() / "below");
-    fs::create_directories(scratch_ / "guest");
-    std::ofstream(host() / "file") << "content";
-    loop_ = EventLoop::Create().value();
-    int sockets[2];
-    ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), 0);
-    VolumeServer::Options options;
-    options.secret = "secret";
-    options.on_exit = [this] { lost_ = true; };
-    server_ = VolumeServer::Start(*loop_, UniqueFd(sockets[0]), std::move(options)).value();
-    pump_ = VolumePump::Start(*loop_, UniqueFd(sockets[1]), GuestPath(scratch_ / "guest"), "secret")
-                .value();
-    std::string volume;
-    server_->AddVolume({HostPath(host()), false, false, false},
-                       [&](Result<std::string> added) { volume = added.value_or("absent"); });
-    ASSERT_TRUE(RunUntil([&] { return !volume.empty(); }));
-    volume_ = scratch_ / "guest" / volume;
-  }
-  void TearDown() override {
-    pump_.reset();
-    server_.reset();
-    umount2((scratch_ / "guest").c_str(), MNT_DETACH);
-    if (scratch_.empty()) return;
-    EXPECT_TRUE(RemoveTree(scratch_));
+    Write(host() / "file", "content");
+    volume_ = Mounted("");
   }
 
-  fs::path host() const { return scratch_ / "host"; }
-  template <typename Condition>
-  bool RunUntil(Condition condition) {
-    for (int i = 0; i < 3000; ++i) {
-      if (condition()) return true;
-      if (!loop_->RunOnce(std::chrono::milliseconds(20))) return false;
-    }
-    return false;
-  }
   // A program of the guest; its exit code comes by Ended().
   template <typename Body>
   pid_t Program(Body body) {
@@ -108,11 +66,7 @@ class Restarts : public testing::Test {
     ASSERT_TRUE(RunUntil([&] { return pump_->session() > before; }));
   }
 
-  fs::path scratch_, volume_;
-  std::unique_ptr<EventLoop> loop_;
-  std::unique_ptr<VolumeServer> server_;
-  std::unique_ptr<VolumePump> pump_;
-  bool lost_ = false;
+  fs::path volume_;
 };
 
 TEST_F(Restarts, FilesAreServedAgainByAServerThatCameBack) {
@@ -121,7 +75,7 @@ TEST_F(Restarts, FilesAreServedAgainByAServerThatCameBack) {
     KillServer();
     EXPECT_EQ(CanBeRead(), 0);
   }
-  EXPECT_FALSE(lost_);
+  EXPECT_FALSE(server_ended_);
 }
 
 TEST_F(Restarts, FilesAreServedAgainByAPumpThatCameBack) {
@@ -228,16 +182,16 @@ TEST_F(Restarts, NoAcknowledgedWriteIsLostOrTornWhoeverIsKilled) {
 
 TEST_F(Restarts, AVolumeAddedWhileTheServerIsKilledIsServed) {
   std::string added;
-  server_->AddVolume(
-      {HostPath(host() / "below"), false, false, false},
-      [&](Result<std::string> name) { added = name ? *name : name.error().message; });
+  server_->AddVolume({HostPath(host() / "below")}, [&](Result<std::string> name) {
+    added = name ? *name : name.error().message;
+  });
   kill(server_->pid(), SIGKILL);
   ASSERT_TRUE(RunUntil([&] { return !added.empty(); }));
   EXPECT_EQ(added, "1");
-  std::ofstream(host() / "below/inner") << "inner";
+  Write(host() / "below/inner", "inner");
   EXPECT_EQ(Ended(Program([&] {
               for (int i = 0; i < 1000; ++i, usleep(20'000))
-                if (ReadFile(scratch_ / "guest" / added / "inner")) return 0;
+                if (ReadFile(guest() / added / "inner")) return 0;
               return 1;
             })),
             0);

@@ -7,16 +7,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/descriptor_task.h"
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/unix_socket.h"
 #include "vm-backend/volumes/server_confinement.h"
-#include "vm-backend/volumes/volume_control.h"
 #include "vm-backend/volumes/volume_server_process.h"
 
 namespace catamaran {
 namespace {
+
+constexpr char kHasEnded[] = "the volume server has ended";
 
 // `go` is readable once the child's ids are mapped, and closed where they could not be.
 int ServerChild(VolumeServerStart start, UniqueFd go) {
@@ -96,9 +99,12 @@ Status VolumeServer::StartProcess() {
   process_ = std::move(*process);
   answer_watch_.Cancel();
   control_ = std::move(control.ours);
+  unsent_.clear();
   ASSIGN_OR_RETURN(exit_watch_, loop_.WatchProcess(process_.pidfd.get(), [this] { OnExit(); }));
-  ASSIGN_OR_RETURN(answer_watch_,
-                   loop_.WatchFd(control_.get(), EPOLLIN, [this](uint32_t) { OnAnswer(); }));
+  ASSIGN_OR_RETURN(answer_watch_, loop_.WatchFd(control_.get(), EPOLLIN, [this](uint32_t events) {
+    if ((events & EPOLLOUT) != 0) SendUnsent();
+    if ((events & ~EPOLLOUT) != 0) OnAnswer();
+  }));
   return {};
 }
 
@@ -117,12 +123,16 @@ void VolumeServer::OnExit() {
   exit_watch_.Cancel();
   ++incarnation_;
   // The new one has what the former was given, and answers for what that one did not.
-  if (failed && MayRestart() && StartProcess()) return;
+  const bool restarted = failed && MayRestart() && StartProcess();
+  if (failed)
+    fprintf(stderr, "catamaran-shim: a volume server ended with status %d%s\n", (*end)->exit_code,
+            restarted ? "; another one serves on" : "");
+  if (restarted) return;
+  (void)KillAndReap(process_.pidfd.get());
   ended_ = true;
   std::vector<uint64_t> waiting;
   for (const auto& [number, pending] : pending_) waiting.push_back(number);
-  for (const uint64_t number : waiting)
-    Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
+  for (const uint64_t number : waiting) Complete(number, Fail(ErrorCode::kUnavailable, kHasEnded));
   if (options_.on_exit) options_.on_exit();
 }
 
@@ -135,7 +145,7 @@ void VolumeServer::AddVolume(const Volume& volume, UniqueFunction<void(Result<st
   const uint64_t number = next_volume_++;
   Pending& pending = pending_[number];
   pending.done = std::move(done);
-  if (ended_) return Complete(number, Fail(ErrorCode::kUnavailable, "the volume server has ended"));
+  if (ended_) return Complete(number, Fail(ErrorCode::kUnavailable, kHasEnded));
   pending.opener = StartDescriptorTask(
       loop_,
       [volume]() -> Result<UniqueFd> {
@@ -150,24 +160,61 @@ void VolumeServer::AddVolume(const Volume& volume, UniqueFunction<void(Result<st
       });
 }
 
-// The server's answer completes what was opened.
+// The server's answer completes what was opened: this one's, or that of the one started after it,
+// which has this among its volumes.
 void VolumeServer::Opened(uint64_t volume, bool watched, Result<UniqueFd> mount) {
   if (!mount) return Complete(volume, tl::unexpected<Error>(std::move(mount).error()));
-  const auto kind = watched ? VolumeCommand::kAddWatched : VolumeCommand::kAdd;
-  auto sent = SendVolumeCommand(control_.get(), {kind, 0, volume}, mount->get());
+  if (ended_) return Complete(volume, Fail(ErrorCode::kUnavailable, kHasEnded));
   volumes_[volume] = {std::move(*mount), watched};
-  // One that has just ended is started anew with this one among its volumes.
-  if (!sent && ended_) Complete(volume, tl::unexpected<Error>(std::move(sent).error()));
+  Tell({watched ? VolumeCommand::kAddWatched : VolumeCommand::kAdd, 0, volume});
 }
 
+// In their order, each once: a remove must not overtake its add.
+void VolumeServer::Tell(const VolumeCommand& command) {
+  if (ended_) return;
+  unsent_.push_back(command);
+  SendUnsent();
+}
+
+void VolumeServer::SendUnsent() {
+  while (!unsent_.empty()) {
+    const VolumeCommand command = unsent_.front();
+    unsent_.pop_front();
+    const auto added = volumes_.find(command.volume);
+    const bool is_add = command.kind != VolumeCommand::kRemove;
+    // What was taken back before the server heard of it needs no add.
+    if (is_add && added == volumes_.end()) continue;
+    const int root = is_add ? added->second.root.get() : -1;
+    auto sent = SendVolumeCommand(control_.get(), command, root);
+    if (sent) continue;
+    if (sent.error().system_errno == EAGAIN) {
+      unsent_.push_front(command);
+      break;
+    }
+    // EPIPE: it has ended, and the next one is started with all volumes. Otherwise an add fails; a
+    // volume that could not be taken back stays open in this server.
+    if (!is_add || sent.error().system_errno == EPIPE) continue;
+    volumes_.erase(added);
+    Complete(command.volume, tl::unexpected<Error>(std::move(sent).error()));
+  }
+  (void)answer_watch_.SetEvents(EPOLLIN | (unsent_.empty() ? 0u : EPOLLOUT));
+}
+
+// A server that says what it should not, or closes its end, is no use: its end brings a new one.
 void VolumeServer::OnAnswer() {
   auto received = ReceiveVolumeCommand(control_.get());
   if (!received) {
-    if (received.error().system_errno != EAGAIN) answer_watch_.Cancel();
+    if (received.error().system_errno == EAGAIN) return;
+    answer_watch_.Cancel();
+    (void)SendSignal(process_.pidfd.get(), SIGKILL);
     return;
   }
   const VolumeCommand& command = received->command;
-  Complete(command.volume, std::to_string(command.volume));
+  if (pending_.count(command.volume) == 0 || volumes_.count(command.volume) == 0) return;
+  if (command.problem == 0) return Complete(command.volume, std::to_string(command.volume));
+  volumes_.erase(command.volume);
+  Complete(command.volume,
+           FailErrno(command.problem, "the volume server cannot take another volume"));
 }
 
 void VolumeServer::Complete(uint64_t volume, Result<std::string> result) {
@@ -178,8 +225,7 @@ void VolumeServer::Complete(uint64_t volume, Result<std::string> result) {
 void VolumeServer::RemoveVolume(const std::string& name) {
   const VolumeCommand command{VolumeCommand::kRemove, 0, strtoull(name.c_str(), nullptr, 10)};
   volumes_.erase(command.volume);
-  // A server that is gone has no volumes.
-  [[maybe_unused]] const auto sent = SendVolumeCommand(control_.get(), command);
+  Tell(command);
 }
 
 }  // namespace catamaran

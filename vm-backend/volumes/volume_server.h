@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "sandbox/base/unique_function.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
+#include "vm-backend/volumes/volume_control.h"
 
 namespace catamaran {
 
@@ -50,7 +52,8 @@ class VolumeServer {
   };
   // Opens the path in a short-lived child (a path may lead to a disk or network that hangs), gives
   // it to the server and completes with the name it has below the guest's mount point. kNotFound
-  // where the path does not exist.
+  // where the path does not exist; the server's own reason where it cannot take the volume, such as
+  // kResourceExhausted where its guest has too many files open.
   void AddVolume(const Volume& volume, UniqueFunction<void(Result<std::string>)> done);
   // Names already handed out go stale. Unknown ones are ignored.
   void RemoveVolume(const std::string& name);
@@ -64,6 +67,8 @@ class VolumeServer {
   void OnExit();
   bool MayRestart();
   void Opened(uint64_t volume, bool watched, Result<UniqueFd> mount);
+  void Tell(const VolumeCommand& command);
+  void SendUnsent();
   void OnAnswer();
   void Complete(uint64_t volume, Result<std::string> result);
 
@@ -89,6 +94,8 @@ class VolumeServer {
   EventLoop::Watch answer_watch_;
   std::map<uint64_t, Pending> pending_;
   std::map<uint64_t, Added> volumes_;
+  // What the server, busy or stopped, has no room for yet. The next server begins with volumes_.
+  std::deque<VolumeCommand> unsent_;
   uint64_t next_volume_ = 0;
 };
 

@@ -78,20 +78,22 @@ class RequestLoop final : private VolumeFilesystem {
     if (fuse_session_custom_io(session_, &io, session_fd) != 0)
       return Fail(ErrorCode::kInternal, "fuse_session_custom_io failed");
     // Its shim may still wait for those that the server before this one did not answer for.
-    for (const uint64_t volume : first_)
-      RETURN_IF_ERROR(SendVolumeCommand(control_.get(), {VolumeCommand::kAdd, 0, volume}));
+    for (const uint64_t volume : first_) RETURN_IF_ERROR(Answer({VolumeCommand::kAdd, 0, volume}));
     return {};
   }
 
   // Until an end closes.
-  void Run() {
+  Status Run() {
     while (true) {
       pollfd events[3] = {
           {stream_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}, {watcher_.fd(), POLLIN, 0}};
-      if (poll(events, 3, -1) < 0 && errno != EINTR) return;
+      if (poll(events, 3, -1) < 0) {
+        if (errno == EINTR) continue;
+        return FailWithErrno("poll");
+      }
       if (events[2].revents != 0 && watcher_.Drain()) SendHeader(0, kVolumesChanged);
-      if (events[1].revents != 0 && !HandleControl()) return;
-      if (events[0].revents != 0 && !HandleStream()) return;
+      if (events[1].revents != 0) RETURN_IF_ERROR(HandleControl());
+      if (events[0].revents != 0 && !HandleStream()) return {};
     }
   }
 
@@ -133,19 +135,35 @@ class RequestLoop final : private VolumeFilesystem {
   }
   static ssize_t ReadNothing(int, void*, size_t, void*) { return 0; }
 
-  bool HandleControl() {
+  // A server whose shim is gone is about to be killed: no end of its own.
+  Status HandleControl() {
     auto received = ReceiveVolumeCommand(control_.get());
-    if (!received) return received.error().system_errno == EAGAIN;
+    if (!received) {
+      if (received.error().system_errno == EAGAIN) return {};
+      return tl::unexpected<Error>(std::move(received).error());
+    }
     VolumeCommand& command = received->command;
     if (command.kind == VolumeCommand::kRemove) {
       watcher_.Unwatch(command.volume);
       RemoveVolume(command.volume);
-      return true;
+      return {};
     }
-    if (!received->descriptor.valid()) return true;
-    Add(command.volume, std::move(received->descriptor),
-        command.kind == VolumeCommand::kAddWatched);
-    return SendVolumeCommand(control_.get(), command).has_value();
+    if (received->descriptor.valid())
+      Add(command.volume, std::move(received->descriptor),
+          command.kind == VolumeCommand::kAddWatched);
+    else if (command.problem == 0)
+      command.problem = EBADF;
+    return Answer(command);
+  }
+
+  // The shim reads its answers whatever it is doing, but it may have much else to do.
+  Status Answer(const VolumeCommand& command) {
+    while (true) {
+      auto sent = SendVolumeCommand(control_.get(), command);
+      if (sent || sent.error().system_errno != EAGAIN) return sent;
+      pollfd writable{control_.get(), POLLOUT, 0};
+      poll(&writable, 1, -1);
+    }
   }
 
   void Add(uint64_t volume, UniqueFd root, bool watched) {
@@ -218,8 +236,7 @@ int RunVolumeServer(VolumeServerStart start) {
   if (!ConfineServer(kAllServerDefences)) return 2;
   RequestLoop loop(std::move(start));
   if (!loop.Start()) return 3;
-  loop.Run();
-  return 0;
+  return loop.Run() ? 0 : 4;
 }
 
 }  // namespace catamaran

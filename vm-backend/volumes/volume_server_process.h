@@ -23,7 +23,7 @@ struct VolumeServerStart {
 };
 
 // The body of the volume server, called in a freshly cloned child (ServerNamespaces) that owns
-// nothing but these descriptors. Confines itself (ConfineServer), then serves until either end
+// nothing but these descriptors. Confines itself (ConfineServer), then serves until the stream
 // closes: 0. Otherwise the exit code says what failed.
 int RunVolumeServer(VolumeServerStart start);
 
