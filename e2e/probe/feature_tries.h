@@ -5,7 +5,7 @@
 
 namespace catamaran::e2e {
 
-// What the tries of file_features.cc and file_owner_features.cc are made of. Each runs in a working
+// What the tries of file_features.cc and its neighbours are made of. Each runs in a working
 // folder of its own and gives 0, kWrong or an error number.
 using Feature = int (*)();
 inline constexpr int kWrong = -1;
@@ -17,11 +17,26 @@ std::string Content(const char* name);
 // What another process gets.
 int InChild(Feature feature);
 
+// file_owner_features.cc
 int Owner();
 int CreatedByAnotherUser();
 int SetGroupIdFolder();
 int SetIdBits();
 int DeniesOthers();
 int Times();
+
+// file_acl_features.cc
+int AclGrantsAndDenies();
+int AclsAreInherited();
+int ChmodChangesTheAcl();
+int StickyFolder();
+int SetIdProgram();  // EPERM: it did not get the file's user
+
+// file_folder_features.cc
+int RenameFolder();
+int RenameFolderOverAnother();
+int ExchangeFolders();
+int WorkInARenamedFolder();
+int RemoveWhileListing();
 
 }  // namespace catamaran::e2e

@@ -10,6 +10,9 @@
 //   probe pairs FOLDER LAST   reads the files a and b of FOLDER until they say LAST; prints how
 //                             often they differed in one opening of it
 //   probe features FOLDER     tries what file systems can do, one line each (file_features.h)
+//   probe is-root             its exit code is 0 where it runs as root
+//   probe count FILE TIMES KIND, append FILE TIMES WORD, serve SOCKET, connect SOCKET
+//                             what containers do together (shared_files.h)
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/inotify.h>
@@ -25,6 +28,7 @@
 
 #include "e2e/probe/file_features.h"
 #include "e2e/probe/numbered_line.h"
+#include "e2e/probe/shared_files.h"
 
 namespace catamaran::e2e {
 namespace {
@@ -147,9 +151,15 @@ int Main(int argc, char** argv) {
   if (verb == "watch" && argc == 4) return WatchForMove(argv[2], argv[3]);
   if (verb == "pairs" && argc == 4) return Pairs(argv[2], argv[3]);
   if (verb == "features" && argc == 3) return TryFileFeatures(argv[2]);
+  if (verb == "is-root") return geteuid() == 0 ? 0 : 1;
+  if (verb == "count" && argc == 5) return CountUnderLock(argv[2], atoi(argv[3]), argv[4]);
+  if (verb == "append" && argc == 5) return AppendLines(argv[2], atoi(argv[3]), argv[4]);
+  if (verb == "serve" && argc == 3) return ServeOnce(argv[2]);
+  if (verb == "connect" && argc == 3) return ConnectTo(argv[2]);
   fprintf(stderr,
           "probe: random | clock PORT | lines LEAST STOP | huge BYTES | watch FOLDER NAME |\n"
-          "       pairs FOLDER LAST | features FOLDER\n");
+          "       pairs FOLDER LAST | features FOLDER | is-root | count FILE TIMES KIND |\n"
+          "       append FILE TIMES WORD | serve SOCKET | connect SOCKET\n");
   return 2;
 }
 

@@ -2,6 +2,7 @@
 
 #include <linux/capability.h>
 #include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,13 +21,15 @@ void RaisePermittedCapabilities() {
 
 }  // namespace
 
-GuestCredentials::GuestCredentials(uid_t uid, gid_t gid) {
+GuestCredentials::GuestCredentials(uid_t uid, gid_t gid, mode_t mask) {
+  umask(mask);
   setfsgid(gid);
   setfsuid(uid);
   RaisePermittedCapabilities();
 }
 
 GuestCredentials::~GuestCredentials() {
+  umask(0);
   setfsuid(0);
   setfsgid(0);
   RaisePermittedCapabilities();

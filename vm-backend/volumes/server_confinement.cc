@@ -82,7 +82,7 @@ Status ConfineServer(uint32_t defences) {
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
   }
-  umask(0);  // the guest's kernel applied its process's own
+  umask(0);  // each request carries its own
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return FailWithErrno("no_new_privs");
   if (Has(defences, ServerDefence::kCapabilities)) {
     RETURN_IF_ERROR(DropBoundingSet(FileCapabilities()));

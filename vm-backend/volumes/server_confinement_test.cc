@@ -175,7 +175,7 @@ TEST_P(ConfinedServer, StillGivesFilesToAnyUserAndReadsThoseOfOthers) {
   EXPECT_EQ(Run(kAllServerDefences,
                 [](Host& host) {
                   {
-                    const GuestCredentials guest(1234, 2345);
+                    const GuestCredentials guest(1234, 2345, 0);
                     const UniqueFd made(
                         openat(host.volume.get(), "new", O_WRONLY | O_CREAT | O_EXCL, 0600));
                     if (!made.valid()) return errno;

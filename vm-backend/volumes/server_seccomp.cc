@@ -72,6 +72,7 @@ constexpr long kAllowed[] = {
     // As whom.
     SYS_setfsuid,
     SYS_setfsgid,
+    SYS_umask,
     SYS_capget,
     SYS_capset,
     // The two channels.

@@ -17,8 +17,10 @@ namespace {
 
 // Attributes that mean something to the host's kernel or to others who mount the folder
 // (security.capability, trusted.overlay.*) are not the guest's to write or read.
+bool IsAcl(std::string_view name) { return name.starts_with("system.posix_acl_"); }
+
 bool AttributePassesThrough(std::string_view name) {
-  return name.starts_with("user.") || name.starts_with("system.posix_acl_");
+  return name.starts_with("user.") || IsAcl(name);
 }
 
 struct stat RootAttributes() {
@@ -126,7 +128,8 @@ void VolumeFilesystem::Getxattr(fuse_req_t request, uint64_t node, const char* n
   const std::string entry = std::to_string(file->path_fd.get());
   const ssize_t length = getxattr(entry.c_str(), name, value.data(), value.size());
   if (length < 0)
-    fuse_reply_err(request, errno);
+    // A guest's kernel, which asks for the ACL of what it checks, takes only this for having none.
+    fuse_reply_err(request, errno == EOPNOTSUPP && IsAcl(name) ? ENODATA : errno);
   else if (size == 0)
     fuse_reply_xattr(request, length);
   else

@@ -45,7 +45,7 @@ void VolumeFilesystem::Create(fuse_req_t request, uint64_t parent, const char* n
   int problem = 0;
   {
     const fuse_ctx* context = fuse_req_ctx(request);
-    const GuestCredentials credentials(context->uid, context->gid);
+    const GuestCredentials credentials(context->uid, context->gid, context->umask);
     fd.Reset(openat(folder->path_fd.get(), name,
                     (info->flags & kOpenFlags) | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
     if (!fd.valid()) problem = errno;

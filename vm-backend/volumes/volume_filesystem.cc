@@ -116,6 +116,8 @@ const fuse_lowlevel_ops& VolumeFilesystem::operations() {
 
 void VolumeFilesystem::Init(fuse_conn_info* connection) {
   connection->max_readahead = 1 << 20;
+  // The guest's kernel applies the host's ACLs; a folder's default one stands in for the umask.
+  connection->want |= connection->capable & (FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK);
   // Splicing needs a pipe per request, and the channel is a socket.
   connection->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 }

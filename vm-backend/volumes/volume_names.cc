@@ -16,7 +16,7 @@ namespace {
 
 GuestCredentials CredentialsOf(fuse_req_t request) {
   const fuse_ctx* context = fuse_req_ctx(request);
-  return GuestCredentials(context->uid, context->gid);
+  return GuestCredentials(context->uid, context->gid, context->umask);
 }
 
 }  // namespace

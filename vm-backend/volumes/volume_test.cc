@@ -99,6 +99,50 @@ TEST_F(Volumes, NewFilesBelongToTheGuestsUser) {
   EXPECT_EQ(status.st_mode & 07777, 0750u);
 }
 
+// As the guest's kernel has the mode alone, a file's ACL would open it to its group.
+TEST_F(Volumes, AclsOfTheHostAreApplied) {
+  struct Entry {
+    uint16_t tag, permissions;
+    uint32_t id;
+  };
+  // Version 2: user::rw-, user:1234:r--, group::---, mask::r--, other::---; acl(5).
+  std::string acl("\2\0\0\0", 4);
+  for (const Entry entry :
+       {Entry{1, 6, ~0u}, {2, 4, 1234}, {4, 0, ~0u}, {0x10, 4, ~0u}, {0x20, 0, ~0u}})
+    acl.append(reinterpret_cast<const char*>(&entry), sizeof entry);
+  ASSERT_EQ(chown((host() / "folder/file").c_str(), 0, 2345), 0);
+  ASSERT_EQ(setxattr((host() / "folder/file").c_str(), "system.posix_acl_access", acl.data(),
+                     acl.size(), 0),
+            0);
+  ASSERT_EQ(chmod(scratch_.c_str(), 0755), 0);
+  const auto volume = Mounted("folder");
+  const auto opened = [&](uid_t user, gid_t group) {
+    setfsgid(group);
+    setfsuid(user);
+    const UniqueFd fd(open((volume / "file").c_str(), O_RDONLY));
+    setfsuid(0);
+    setfsgid(0);
+    return fd.valid();
+  };
+  EXPECT_TRUE(opened(1234, 1234));
+  EXPECT_FALSE(opened(4321, 4321));
+  EXPECT_FALSE(opened(4321, 2345)) << "the mask is not the group's permission";
+}
+
+// A file system without ACLs says EOPNOTSUPP, which a guest's kernel would take for a refusal.
+TEST_F(Volumes, AFileSystemWithoutAclsIsReadByOthers) {
+  ASSERT_EQ(mount("ramfs", (host() / "folder/below").c_str(), "ramfs", 0, nullptr), 0);
+  Write(host() / "folder/below/file", "content");
+  ASSERT_EQ(chmod((host() / "folder/below").c_str(), 0755), 0);
+  ASSERT_EQ(chmod(scratch_.c_str(), 0755), 0);
+  const auto volume = Mounted("folder/below");
+  setfsuid(1234);
+  const std::string content = Read(volume / "file");
+  setfsuid(0);
+  umount2((host() / "folder/below").c_str(), MNT_DETACH);
+  EXPECT_EQ(content, "content");
+}
+
 TEST_F(Volumes, RenameLinkTruncateChmodAndTimesPassThrough) {
   const auto volume = Mounted("folder");
   const auto on_host = host() / "folder";
