@@ -21,6 +21,8 @@ struct VolumeNode {
   ino_t inode = 0;
   mode_t type = 0;  // S_IFMT bits
   uint64_t lookups = 0;
+  uint64_t scope = 0;     // among what this is the one node of its inode
+  bool readonly = false;  // path_fd leads to no writing
 };
 
 // The files that a guest holds references to, by the number it knows them by. Numbers and handles
@@ -40,18 +42,27 @@ class NodeTable {
   static constexpr bool IsRootOfVolume(uint64_t id) { return id > kRoot && id < (1ull << 40); }
   static constexpr uint64_t VolumeOfRoot(uint64_t id) { return id - kRoot - 1; }
 
+  // How Refer is to take a file.
+  struct Way {
+    uint64_t volume = 0;
+    bool root = false;      // it is the volume's root
+    bool readonly = false;  // by a mount that is
+    bool alone = false;     // never one node with a file of another volume
+  };
   // The node of this file, with one more reference; path_fd is dropped where it is known already.
-  // The same file in two volumes is two nodes: one of them may be read-only. `root`: it is the
-  // volume's root.
-  VolumeNode* Refer(uint64_t volume, UniqueFd path_fd, const struct stat& status,
-                    bool root = false);
+  //
+  // Whatever volumes it is reached by, a file is one node, so that the guest's kernel has one inode
+  // of it: one page cache, one set of locks, one listener of a socket. One way for writing makes it
+  // writable; that a container's way is not is then its own mount's word. A folder is a node of
+  // each volume: a guest's kernel knows a folder by one name only.
+  VolumeNode* Refer(const Way& way, UniqueFd path_fd, const struct stat& status);
   // nullptr for a number that is not in use (kRoot included).
   VolumeNode* Find(uint64_t id);
   void Forget(uint64_t id, uint64_t lookups);
   size_t size() const { return nodes_.size(); }
 
  private:
-  using Key = std::tuple<uint64_t, dev_t, ino_t>;
+  using Key = std::tuple<uint64_t, dev_t, ino_t>;  // the scope first
   std::unordered_map<uint64_t, std::unique_ptr<VolumeNode>> nodes_;
   std::map<Key, uint64_t> by_file_;
   uint64_t next_id_;

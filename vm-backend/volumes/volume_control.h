@@ -16,6 +16,12 @@ struct VolumeCommand {
   uint32_t kind = 0;
   int32_t problem = 0;  // in the server's answer to an add: errno, 0 for success
   uint64_t volume = 0;
+  // In an add: what the guest may do there; volumes that differ in it are never one.
+  uint32_t access = 0;
+  uint32_t unused = 0;
+  // In the answer: the volume that shows the same file or folder already, and that stands for this
+  // one too; otherwise this one's own number.
+  uint64_t same_as = 0;
 };
 
 // Sends one message, with a descriptor unless it is negative. Does not block: system_errno EAGAIN

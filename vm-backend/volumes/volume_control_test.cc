@@ -138,8 +138,10 @@ TEST_F(VolumeScratchTest, AServerWaitsForAShimThatIsSlowToRead) {
   while (asked < 20000) {
     pollfd writable{control.ours.get(), POLLOUT, 0};
     if (poll(&writable, 1, 1000) == 0) break;
-    const auto sent =
-        SendVolumeCommand(control.ours.get(), {VolumeCommand::kAdd, 0, asked}, folder.get());
+    const auto sent = SendVolumeCommand(
+        control.ours.get(),
+        {.kind = VolumeCommand::kAdd, .volume = asked, .access = static_cast<uint32_t>(asked)},
+        folder.get());
     if (sent) {
       ++asked;
     } else {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <cerrno>
 #include <charconv>
@@ -122,8 +123,41 @@ void VolumeFilesystem::Init(fuse_conn_info* connection) {
   connection->want &= ~(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 }
 
-void VolumeFilesystem::AddVolume(uint64_t volume, UniqueFd root, Caching caching) {
-  volumes_[volume] = {std::move(root), caching};
+namespace {
+
+// Whether the host lets this mount be written.
+bool IsReadOnly(int fd) {
+  struct statvfs status {};
+  return fstatvfs(fd, &status) == 0 && (status.f_flag & ST_RDONLY) != 0;
+}
+
+}  // namespace
+
+void VolumeFilesystem::AddVolume(uint64_t volume, UniqueFd root, Caching caching, uint32_t access) {
+  struct stat status {};
+  fstatat(root.get(), "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
+  const bool readonly = IsReadOnly(root.get());
+  volumes_[volume] = {std::move(root), caching, access, readonly, status.st_dev, status.st_ino};
+}
+
+std::optional<uint64_t> VolumeFilesystem::SameVolume(int root, Caching caching,
+                                                     uint32_t access) const {
+  struct stat status {};
+  if (caching == Caching::kNone ||
+      fstatat(root, "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
+    return std::nullopt;
+  for (const auto& [number, volume] : volumes_)
+    if (volume.caching == caching && volume.access == access && volume.device == status.st_dev &&
+        volume.inode == status.st_ino && volume.readonly == IsReadOnly(root))
+      return number;
+  return std::nullopt;
+}
+
+NodeTable::Way VolumeFilesystem::WayOf(uint64_t volume, bool root) const {
+  const auto found = volumes_.find(volume);
+  // What its children are of a volume that is gone: the guest's kernel may still walk its folders.
+  if (found == volumes_.end()) return {volume, root, /*readonly=*/true, /*alone=*/true};
+  return {volume, root, found->second.readonly, found->second.caching == Caching::kNone};
 }
 
 void VolumeFilesystem::RemoveVolume(uint64_t volume) { volumes_.erase(volume); }
@@ -144,7 +178,7 @@ VolumeNode* VolumeFilesystem::Find(uint64_t node) {
   struct stat status;
   if (!fd.valid() || fstatat(fd.get(), "", &status, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0)
     return nullptr;
-  return nodes_.Refer(volume, std::move(fd), status, /*root=*/true);
+  return nodes_.Refer(WayOf(volume, /*root=*/true), std::move(fd), status);
 }
 
 VolumeNode* VolumeFilesystem::FindOrReply(fuse_req_t request, uint64_t node) {
@@ -174,7 +208,7 @@ int VolumeFilesystem::LookupEntry(uint64_t parent, const char* name, fuse_entry_
   *entry = fuse_entry_param{};
   entry->attr = status;
   entry->attr_timeout = entry->entry_timeout = CacheSeconds(volume);
-  entry->ino = nodes_.Refer(volume, std::move(fd), status, parent == NodeTable::kRoot)->id;
+  entry->ino = nodes_.Refer(WayOf(volume, parent == NodeTable::kRoot), std::move(fd), status)->id;
   return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "sandbox/base/unique_fd.h"
@@ -36,8 +37,11 @@ class VolumeFilesystem {
   // What the guest may keep of a volume's entries and attributes, and for how long.
   enum class Caching { kSeconds, kNone };
   // `root` is what the volume's entry shows: a folder or a single file (a detached mount).
-  void AddVolume(uint64_t volume, UniqueFd root, Caching caching);
+  void AddVolume(uint64_t volume, UniqueFd root, Caching caching, uint32_t access);
   void RemoveVolume(uint64_t volume);
+  // The volume with the same root, caching and access as AddVolume would be given; nothing where
+  // there is none, or where the guest is to cache nothing: such volumes are never one.
+  std::optional<uint64_t> SameVolume(int root, Caching caching, uint32_t access) const;
 
   // libfuse's operations; their user data is a VolumeFilesystem.
   static const fuse_lowlevel_ops& operations();
@@ -109,7 +113,13 @@ class VolumeFilesystem {
   struct Volume {
     UniqueFd root;
     Caching caching = Caching::kSeconds;
+    uint32_t access = 0;
+    bool readonly = false;
+    dev_t device = 0;
+    ino_t inode = 0;
   };
+  NodeTable::Way WayOf(uint64_t volume, bool root) const;
+  // Of a volume that is gone: 0.
   double CacheSeconds(uint64_t volume) const;
 
   NodeTable nodes_;

@@ -42,6 +42,11 @@ int ServerChild(VolumeServerStart start, UniqueFd go) {
 // In the child of a clone: the same number, owned once more.
 UniqueFd Inherited(const UniqueFd& fd) { return UniqueFd(fd.get()); }
 
+// VolumeCommand::access.
+uint32_t AccessOf(const VolumeServer::Volume& volume) {
+  return (volume.readonly ? 1 : 0) | (volume.recursive_readonly ? 2 : 0);
+}
+
 // A detached copy of the mount at the path: it has no parent, so ".." at its root leads nowhere.
 Result<UniqueFd> DetachMount(const VolumeServer::Volume& volume) {
   ASSIGN_OR_RETURN(UniqueFd mount,
@@ -72,14 +77,15 @@ Result<ChildProcess> VolumeServer::CloneServer(const UniqueFd& control, bool use
   ASSIGN_OR_RETURN(Pipe go, MakePipe());
   const CloneOptions clone{.namespaces = ServerNamespaces(kAllServerDefences, user_namespace),
                            .dies_with_parent = true};
-  ASSIGN_OR_RETURN(ChildProcess process, CloneProcess(clone, [&] {
-                     go.write_end.Reset();
-                     VolumeServerStart start{
-                         Inherited(stream_), Inherited(control), options_.secret, incarnation_, {}};
-                     for (const auto& [number, volume] : volumes_)
-                       start.volumes.push_back({number, Inherited(volume.root), volume.watched});
-                     return ServerChild(std::move(start), std::move(go.read_end));
-                   }));
+  ASSIGN_OR_RETURN(
+      ChildProcess process, CloneProcess(clone, [&] {
+        go.write_end.Reset();
+        VolumeServerStart start{
+            Inherited(stream_), Inherited(control), options_.secret, incarnation_, {}};
+        for (const auto& [number, volume] : volumes_)
+          start.volumes.push_back({number, Inherited(volume.root), volume.watched, volume.access});
+        return ServerChild(std::move(start), std::move(go.read_end));
+      }));
   if (user_namespace) {
     if (auto mapped = MapAllUsers(process.pid); !mapped) {
       (void)KillAndReap(process.pidfd.get());
@@ -155,18 +161,25 @@ void VolumeServer::AddVolume(const Volume& volume, UniqueFunction<void(Result<st
               fmt::format("open {} as a volume", volume.path.string())));
         return mount;
       },
-      [this, number, watched = volume.watched](Result<UniqueFd> mount) {
-        Opened(number, watched, std::move(mount));
+      [this, number, watched = volume.watched, access = AccessOf(volume)](Result<UniqueFd> mount) {
+        Opened(number, {UniqueFd(), watched, access}, std::move(mount));
       });
 }
 
 // The server's answer completes what was opened: this one's, or that of the one started after it,
 // which has this among its volumes.
-void VolumeServer::Opened(uint64_t volume, bool watched, Result<UniqueFd> mount) {
+void VolumeServer::Opened(uint64_t volume, Added added, Result<UniqueFd> mount) {
   if (!mount) return Complete(volume, tl::unexpected<Error>(std::move(mount).error()));
   if (ended_) return Complete(volume, Fail(ErrorCode::kUnavailable, kHasEnded));
-  volumes_[volume] = {std::move(*mount), watched};
-  Tell({watched ? VolumeCommand::kAddWatched : VolumeCommand::kAdd, 0, volume});
+  added.root = std::move(*mount);
+  volumes_[volume] = std::move(added);
+  TellOf(volume);
+}
+
+void VolumeServer::TellOf(uint64_t volume) {
+  const Added& added = volumes_.at(volume);
+  const auto kind = added.watched ? VolumeCommand::kAddWatched : VolumeCommand::kAdd;
+  Tell({.kind = kind, .volume = volume, .access = added.access});
 }
 
 // In their order, each once: a remove must not overtake its add.
@@ -211,7 +224,14 @@ void VolumeServer::OnAnswer() {
   }
   const VolumeCommand& command = received->command;
   if (pending_.count(command.volume) == 0 || volumes_.count(command.volume) == 0) return;
-  if (command.problem == 0) return Complete(command.volume, std::to_string(command.volume));
+  if (command.problem == 0 && command.same_as != command.volume) {
+    const auto same = volumes_.find(command.same_as);
+    // It was taken back while the server answered.
+    if (same == volumes_.end()) return TellOf(command.volume);
+    ++same->second.users;
+    volumes_.erase(command.volume);
+  }
+  if (command.problem == 0) return Complete(command.volume, std::to_string(command.same_as));
   volumes_.erase(command.volume);
   Complete(command.volume,
            FailErrno(command.problem, "the volume server cannot take another volume"));
@@ -223,9 +243,11 @@ void VolumeServer::Complete(uint64_t volume, Result<std::string> result) {
 }
 
 void VolumeServer::RemoveVolume(const std::string& name) {
-  const VolumeCommand command{VolumeCommand::kRemove, 0, strtoull(name.c_str(), nullptr, 10)};
-  volumes_.erase(command.volume);
-  Tell(command);
+  const uint64_t volume = strtoull(name.c_str(), nullptr, 10);
+  const auto found = volumes_.find(volume);
+  if (found != volumes_.end() && --found->second.users > 0) return;
+  volumes_.erase(volume);
+  Tell({.kind = VolumeCommand::kRemove, .volume = volume});
 }
 
 }  // namespace catamaran

@@ -53,9 +53,11 @@ class VolumeServer {
   // Opens the path in a short-lived child (a path may lead to a disk or network that hangs), gives
   // it to the server and completes with the name it has below the guest's mount point. kNotFound
   // where the path does not exist; the server's own reason where it cannot take the volume, such as
-  // kResourceExhausted where its guest has too many files open.
+  // kResourceExhausted where its guest has too many files open. What is the same file or folder
+  // with the same access as a volume that is there already has that one's name.
   void AddVolume(const Volume& volume, UniqueFunction<void(Result<std::string>)> done);
-  // Names already handed out go stale. Unknown ones are ignored.
+  // Once for each AddVolume that gave this name; with the last it goes stale. Unknown ones are
+  // ignored.
   void RemoveVolume(const std::string& name);
 
   pid_t pid() const { return process_.pid; }
@@ -66,7 +68,14 @@ class VolumeServer {
   Result<ChildProcess> CloneServer(const UniqueFd& control, bool user_namespace);
   void OnExit();
   bool MayRestart();
-  void Opened(uint64_t volume, bool watched, Result<UniqueFd> mount);
+  struct Added {
+    UniqueFd root;
+    bool watched = false;
+    uint32_t access = 0;
+    int users = 1;
+  };
+  void Opened(uint64_t volume, Added added, Result<UniqueFd> mount);
+  void TellOf(uint64_t volume);
   void Tell(const VolumeCommand& command);
   void SendUnsent();
   void OnAnswer();
@@ -75,11 +84,6 @@ class VolumeServer {
   struct Pending {
     UniqueFunction<void(Result<std::string>)> done;
     std::unique_ptr<ChildTask> opener;
-  };
-
-  struct Added {
-    UniqueFd root;
-    bool watched = false;
   };
 
   EventLoop& loop_;

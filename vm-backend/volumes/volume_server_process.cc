@@ -49,7 +49,8 @@ class RequestLoop final : private VolumeFilesystem {
         reader_(framing_, sizeof(fuse_in_header), kLongestServedRequest),
         piece_(kPiece) {
     for (auto& volume : start.volumes) {
-      Add(volume.number, std::move(volume.root), volume.watched);
+      // Under its own number, by which the guest may know it, whatever it shows.
+      Add(volume.number, std::move(volume.root), volume.watched, volume.access);
       first_.push_back(volume.number);
     }
     // What the guest has asked an earlier server is lost.
@@ -78,7 +79,8 @@ class RequestLoop final : private VolumeFilesystem {
     if (fuse_session_custom_io(session_, &io, session_fd) != 0)
       return Fail(ErrorCode::kInternal, "fuse_session_custom_io failed");
     // Its shim may still wait for those that the server before this one did not answer for.
-    for (const uint64_t volume : first_) RETURN_IF_ERROR(Answer({VolumeCommand::kAdd, 0, volume}));
+    for (const uint64_t volume : first_)
+      RETURN_IF_ERROR(Answer({.kind = VolumeCommand::kAdd, .volume = volume, .same_as = volume}));
     return {};
   }
 
@@ -148,9 +150,9 @@ class RequestLoop final : private VolumeFilesystem {
       RemoveVolume(command.volume);
       return {};
     }
+    command.same_as = command.volume;
     if (received->descriptor.valid())
-      Add(command.volume, std::move(received->descriptor),
-          command.kind == VolumeCommand::kAddWatched);
+      AddOrJoin(&command, std::move(received->descriptor));
     else if (command.problem == 0)
       command.problem = EBADF;
     return Answer(command);
@@ -166,9 +168,19 @@ class RequestLoop final : private VolumeFilesystem {
     }
   }
 
-  void Add(uint64_t volume, UniqueFd root, bool watched) {
+  static Caching CachingOf(bool watched) { return watched ? Caching::kNone : Caching::kSeconds; }
+  // Containers that share a volume share one view of it: what one of them renames or locks is so at
+  // once for the others.
+  void AddOrJoin(VolumeCommand* command, UniqueFd root) {
+    const bool watched = command->kind == VolumeCommand::kAddWatched;
+    if (const auto same = SameVolume(root.get(), CachingOf(watched), command->access))
+      command->same_as = *same;
+    else
+      Add(command->volume, std::move(root), watched, command->access);
+  }
+  void Add(uint64_t volume, UniqueFd root, bool watched, uint32_t access) {
     if (watched) watcher_.Watch(volume, root.get());
-    AddVolume(volume, std::move(root), watched ? Caching::kNone : Caching::kSeconds);
+    AddVolume(volume, std::move(root), CachingOf(watched), access);
   }
 
   bool HandleStream() {

@@ -18,6 +18,7 @@ struct VolumeServerStart {
     uint64_t number = 0;
     UniqueFd root;
     bool watched = false;
+    uint32_t access = 0;
   };
   std::vector<Volume> volumes;  // those that the shim has added so far
 };

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -68,12 +69,15 @@ TEST_F(Volumes, RefusesAPathThatIsNotThere) {
 }
 
 TEST_F(Volumes, WritesReachTheHostAndReadOnlyOnesAreRefusedThere) {
+  Write(host() / "folder/below/file", "content");
   const auto writable = Mounted("folder");
-  const auto readonly = Mounted("folder", true);
   Write(writable / "new", "from the guest");
   EXPECT_EQ(Read(host() / "folder/new"), "from the guest");
-  EXPECT_EQ(Read(readonly / "new"), "from the guest");
-  EXPECT_EQ(open((readonly / "new").c_str(), O_WRONLY), -1);
+  const auto readonly = Mounted("folder/below", true);
+  EXPECT_EQ(Read(readonly / "file"), "content");
+  EXPECT_EQ(open((readonly / "file").c_str(), O_WRONLY), -1);
+  EXPECT_EQ(errno, EROFS);
+  EXPECT_EQ(truncate((readonly / "file").c_str(), 1), -1);
   EXPECT_EQ(errno, EROFS);
   EXPECT_EQ(mkdir((readonly / "folder").c_str(), 0755), -1);
   EXPECT_EQ(errno, EROFS);
@@ -199,6 +203,45 @@ TEST_F(Volumes, AHostFifoOrDeviceIsNeverOpenedByTheServer) {
   const UniqueFd fifo(open((volume / "fifo").c_str(), O_RDONLY | O_NONBLOCK));
   EXPECT_TRUE(fifo.valid());
   EXPECT_EQ(Read(volume / "file"), "content");
+}
+
+// Containers that share a volume are given it once each.
+TEST_F(Volumes, OneFolderIsOneVolumeUntilTheLastOfItsUsersIsGone) {
+  const auto first = Add(host() / "folder"), second = Add(host() / "folder");
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(*first, *second);
+  EXPECT_NE(*Add(host() / "folder", /*readonly=*/true), *first);
+  EXPECT_NE(*Add(host() / "folder/below"), *first);
+  server_->RemoveVolume(*first);
+  EXPECT_EQ(Read(guest() / *second / "file"), "content");
+  server_->RemoveVolume(*second);
+  EXPECT_TRUE(RunUntil([&] { return !fs::exists(guest() / *second / "file"); }));
+  const auto again = Add(host() / "folder");
+  ASSERT_TRUE(again);
+  EXPECT_EQ(Read(guest() / *again / "file"), "content");
+}
+
+TEST_F(Volumes, AFileIsOneWhateverVolumesLeadToIt) {
+  Write(host() / "folder/below/file", "content");
+  const auto readonly = Mounted("folder", true), part = Mounted("folder/below");
+  struct stat by_whole, by_part;
+  ASSERT_EQ(stat((readonly / "below/file").c_str(), &by_whole), 0);
+  const UniqueFd held(open((readonly / "below/file").c_str(), O_RDONLY));
+  ASSERT_EQ(stat((part / "file").c_str(), &by_part), 0);
+  const UniqueFd other(open((part / "file").c_str(), O_RDWR));
+  ASSERT_TRUE(other.valid()) << strerror(errno);
+  ASSERT_EQ(flock(held.get(), LOCK_EX), 0);
+  EXPECT_EQ(flock(other.get(), LOCK_EX | LOCK_NB), -1);
+  EXPECT_EQ(errno, EWOULDBLOCK);
+  ASSERT_EQ(pwrite(other.get(), "CON", 3, 0), 3);
+  char bytes[4] = {};
+  ASSERT_EQ(pread(held.get(), bytes, 3, 0), 3);
+  EXPECT_STREQ(bytes, "CON");
+  // A folder that is only there for reading stays so.
+  EXPECT_EQ(mkdir((readonly / "below/new").c_str(), 0755), -1);
+  EXPECT_EQ(errno, EROFS);
+  EXPECT_EQ(open((readonly / "file").c_str(), O_WRONLY), -1);
+  EXPECT_EQ(errno, EROFS);
 }
 
 TEST_F(Volumes, TheEndOfTheServerIsReported) {
