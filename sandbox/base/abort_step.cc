@@ -26,7 +26,10 @@ void ArmAbortStep(long step) { steps_left = step; }
 
 void AbortStep() {
   if (steps_left.load(std::memory_order_relaxed) <= 0) return;
-  if (steps_left.fetch_sub(1) == 1) kill(getpid(), SIGKILL);
+  if (steps_left.fetch_sub(1) != 1) return;
+  kill(getpid(), SIGKILL);
+  // The first process of a pid namespace cannot kill itself, pid_namespaces(7).
+  _exit(128 + SIGKILL);
 }
 
 }  // namespace catamaran

@@ -112,13 +112,6 @@ Result<UniqueFd> OpenSerialPort(const std::string& name) {
   return Fail(ErrorCode::kNotFound, "the machine has no virtio-serial port \"{}\"", name);
 }
 
-long AbortStepOnCommandLine() {
-  const auto line = ReadFile("/proc/cmdline", 64 << 10);
-  constexpr char kKey[] = "catamaran.abort_at=";
-  const size_t found = line ? line->find(kKey) : std::string::npos;
-  return found == std::string::npos ? 0 : std::atol(line->c_str() + found + sizeof kKey - 1);
-}
-
 int SuperviseAgent(int (*agent)()) {
   const pid_t child = fork();
   if (child == 0) return agent();

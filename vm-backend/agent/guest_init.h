@@ -20,9 +20,6 @@ Status SetUpGuest();
 // Opens the virtio-serial port of this name, waiting for the kernel to find it.
 Result<UniqueFd> OpenSerialPort(const std::string& name);
 
-// The number after "catamaran.abort_at=" on the kernel's command line; 0 where there is none.
-long AbortStepOnCommandLine();
-
 // For pid 1: runs `agent` in a child and reaps whatever is orphaned, so that the agent, which waits
 // for its own children, never has to. When the agent ends the machine does (the kernel resets, and
 // QEMU runs with -no-reboot). Does not return in pid 1.

@@ -73,13 +73,12 @@ Status RunAsProcess(int fd) {
 }
 
 int GuestAgent() {
-  ArmAbortStep(AbortStepOnCommandLine());
+  InitAbortSteps("agent");
   const auto served = RunInGuest();
   return served ? 0 : Complain(served.error());
 }
 
 int Main(int argc, char** argv) {
-  InitAbortSteps("agent");
   if (getpid() == 1) {
     if (auto ready = SetUpGuest(); !ready) {
       Complain(ready.error());
@@ -91,6 +90,7 @@ int Main(int argc, char** argv) {
     fprintf(stderr, "usage: catamaran-agent --fd N (or as pid 1 of a guest)\n");
     return 2;
   }
+  InitAbortSteps("agent");
   const auto served = RunAsProcess(std::atoi(argv[2]));
   return served ? 0 : Complain(served.error());
 }

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/process.h"
 #include "vm-backend/volumes/fuse_request.h"
@@ -29,6 +30,7 @@ constexpr size_t kPiece = 64 << 10;
 // PR_SET_IO_FLUSHER.
 void BecomePump(const char* name, const PumpEnds& ends) {
   prctl(PR_SET_NAME, name, 0, 0, 0);
+  if (ends.session == 1) InitAbortSteps(name);
   prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0);
   [[maybe_unused]] const auto protected_from_oom =
       WriteExisting("/proc/self/oom_score_adj", "-1000");
@@ -85,13 +87,15 @@ void FailRequest(int fuse, uint64_t unique) {
 }
 
 bool BeginSession(const PumpEnds& ends) {
+  // First: the buffer may hold an INIT that was read and no more.
+  ends.ledger->TakeUnanswered([&](uint64_t unique) { FailRequest(ends.fuse, unique); });
+  AbortStep();
   std::string beginning = ends.session > 1 ? VolumeFraming::Zeros() : "";
   beginning += ends.framing->MarkBytes(VolumeFraming::Mark::kBegin, ends.session);
   if (!ends.ledger->init().empty()) {
     beginning += Text(ends.ledger->init());
     beginning += ends.framing->seal();
   }
-  ends.ledger->TakeUnanswered([&](uint64_t unique) { FailRequest(ends.fuse, unique); });
   return WriteWhole(ends.port, beginning);
 }
 
@@ -109,7 +113,9 @@ bool PassOn(const PumpEnds& ends, std::span<const std::byte> message) {
   if (header.unique == ends.ledger->init_unique() && ends.ledger->init_answered()) return true;
   // ENOENT: the request was interrupted meanwhile. ENODEV: unmounted.
   if (write(ends.fuse, message.data(), message.size()) < 0 && errno == ENODEV) return false;
+  AbortStep();
   ends.ledger->Answered(header.unique);
+  AbortStep();
   return true;
 }
 
@@ -126,10 +132,13 @@ int PumpRequests(const PumpEnds& ends) {
     // ENOENT: the request was interrupted before it was read. ENODEV: unmounted.
     if (count < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT)) continue;
     if (count <= 0) return kPumpUnmounted;
+    AbortStep();
     while (!ends.ledger->NoteBuffer()) usleep(1000);
+    AbortStep();
     memcpy(buffer.data() + count, seal.data(), seal.size());
     if (!WriteWhole(ends.port, Text(buffer.first(static_cast<size_t>(count) + seal.size()))))
       return kPumpLost;
+    AbortStep();
   }
 }
 
@@ -142,6 +151,7 @@ int PumpReplies(const PumpEnds& ends) {
   while (true) {
     const size_t count = ReadSome(ends.port, is_port, piece.data(), piece.size());
     if (count == 0) return kPumpLost;
+    AbortStep();
     reader.Append(std::span(piece).first(count));
     while (const auto item = reader.Next()) {
       if (!item->message.empty()) {

@@ -22,23 +22,6 @@ class Restarts : public ServedVolumeTest {
     volume_ = Mounted("");
   }
 
-  // A program of the guest; its exit code comes by Ended().
-  template <typename Body>
-  pid_t Program(Body body) {
-    const pid_t child = fork();
-    if (child == 0) _exit(body());
-    return child;
-  }
-  int Ended(pid_t program) {
-    int status = 0;
-    const bool ended = RunUntil([&] { return waitpid(program, &status, WNOHANG) == program; });
-    if (!ended) {
-      kill(program, SIGKILL);
-      waitpid(program, &status, 0);
-      return -1;
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
-  }
   // Opens, until that is served: 0, or the last error.
   int CanBeRead() {
     return Ended(Program([this] {

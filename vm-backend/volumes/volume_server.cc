@@ -9,6 +9,7 @@
 
 #include <cstdio>
 
+#include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/descriptor_task.h"
 #include "sandbox/kernel/mounts.h"
@@ -103,6 +104,7 @@ Status VolumeServer::StartProcess() {
   if (!process) process = CloneServer(control.theirs, /*user_namespace=*/false);
   if (!process) return tl::unexpected<Error>(std::move(process).error());
   process_ = std::move(*process);
+  AbortStep();
   answer_watch_.Cancel();
   control_ = std::move(control.ours);
   unsent_.clear();
@@ -173,6 +175,7 @@ void VolumeServer::Opened(uint64_t volume, Added added, Result<UniqueFd> mount) 
   if (ended_) return Complete(volume, Fail(ErrorCode::kUnavailable, kHasEnded));
   added.root = std::move(*mount);
   volumes_[volume] = std::move(added);
+  AbortStep();
   TellOf(volume);
 }
 

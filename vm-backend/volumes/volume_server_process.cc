@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sandbox/base/abort_step.h"
 #include "sandbox/base/result.h"
 #include "vm-backend/volumes/fuse_request.h"
 #include "vm-backend/volumes/server_confinement.h"
@@ -122,10 +123,12 @@ class RequestLoop final : private VolumeFilesystem {
   }
   // The socket may be full.
   bool Send(std::string_view rest) {
+    AbortStep();
     while (!rest.empty()) {
       const ssize_t sent = send(stream_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
       if (sent >= 0) {
         rest.remove_prefix(static_cast<size_t>(sent));
+        AbortStep();
       } else if (errno == EAGAIN) {
         pollfd writable{stream_.get(), POLLOUT, 0};
         poll(&writable, 1, -1);
@@ -148,6 +151,7 @@ class RequestLoop final : private VolumeFilesystem {
     if (command.kind == VolumeCommand::kRemove) {
       watcher_.Unwatch(command.volume);
       RemoveVolume(command.volume);
+      AbortStep();
       return {};
     }
     command.same_as = command.volume;
@@ -160,6 +164,7 @@ class RequestLoop final : private VolumeFilesystem {
 
   // The shim reads its answers whatever it is doing, but it may have much else to do.
   Status Answer(const VolumeCommand& command) {
+    AbortStep();
     while (true) {
       auto sent = SendVolumeCommand(control_.get(), command);
       if (sent || sent.error().system_errno != EAGAIN) return sent;
@@ -245,7 +250,10 @@ class RequestLoop final : private VolumeFilesystem {
 }  // namespace
 
 int RunVolumeServer(VolumeServerStart start) {
+  // One that is killed at a step is followed by one that is not.
+  if (start.incarnation == 0) InitAbortSteps("volumes");
   if (!ConfineServer(kAllServerDefences)) return 2;
+  AbortStep();
   RequestLoop loop(std::move(start));
   if (!loop.Start()) return 3;
   return loop.Run() ? 0 : 4;

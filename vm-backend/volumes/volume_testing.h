@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -55,6 +57,25 @@ class VolumeScratchTest : public testing::Test {
     return false;
   }
 
+  // A program of the guest: it waits where volumes do not answer, so it is not this process, whose
+  // loop brings them back. Its exit code comes by Ended().
+  template <typename Body>
+  pid_t Program(Body body) {
+    const pid_t child = fork();
+    if (child == 0) _exit(body());
+    return child;
+  }
+  int Ended(pid_t program) {
+    int status = 0;
+    const bool ended = RunUntil([&] { return waitpid(program, &status, WNOHANG) == program; });
+    if (!ended) {
+      kill(program, SIGKILL);
+      waitpid(program, &status, 0);
+      return -1;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+  }
+
   std::filesystem::path scratch_;
   std::unique_ptr<EventLoop> loop_;
 };
@@ -68,6 +89,14 @@ class ServedVolumeTest : public VolumeScratchTest {
     if (HasFatalFailure()) return;
     std::filesystem::create_directories(host());
     std::filesystem::create_directories(guest());
+    Serve();
+  }
+  void TearDown() override {
+    EndServing();
+    VolumeScratchTest::TearDown();
+  }
+
+  void Serve() {
     auto [theirs, ours] = MakeSocketPair(SOCK_STREAM).value();
     VolumeServer::Options options;
     options.secret = "one secret";
@@ -79,11 +108,10 @@ class ServedVolumeTest : public VolumeScratchTest {
     ASSERT_TRUE(pump) << pump.error().message;
     pump_ = std::move(*pump);
   }
-  void TearDown() override {
+  void EndServing() {
     server_.reset();
     if (!scratch_.empty()) umount2(guest().c_str(), MNT_DETACH);
     pump_.reset();
-    VolumeScratchTest::TearDown();
   }
 
   std::filesystem::path host() const { return scratch_ / "host"; }
