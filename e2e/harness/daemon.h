@@ -50,6 +50,7 @@ class Daemon {
   // Whether it runs; reaps it if it does not.
   bool running();
   pid_t pid() const { return pid_; }
+  const std::string& log_file() const { return options_.log_file; }
 
  private:
   Options options_;

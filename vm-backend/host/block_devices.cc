@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include <algorithm>
-
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/descriptor_task.h"
 
@@ -36,7 +34,7 @@ spec::Device ForGuest(const spec::Device& device, const std::string& serial) {
 }  // namespace
 
 void BlockDevices::Acquire(const spec::Device& device, Completion<spec::Device> done) {
-  const uint64_t number = next_++;
+  const uint64_t number = next_opener_++;
   auto shared = std::make_shared<Completion<spec::Device>>(std::move(done));
   openers_[number] = StartDescriptorTask(
       loop_,
@@ -60,39 +58,20 @@ void BlockDevices::Attach(const spec::Device& device, Result<UniqueFd> opened,
   described.set_mode(status.st_mode & 0777);
   described.set_uid(status.st_uid);
   described.set_gid(status.st_gid);
-  const Key key{status.st_rdev, IsReadOnly(device)};
-  const auto [found, is_new] = disks_.try_emplace(key);
-  Disk& disk = found->second;
-  ++disk.users;
-  if (disk.attached) return done(ForGuest(described, disk.serial));
-  disk.waiting.emplace_back(std::move(described), std::move(done));
-  if (!is_new) return;
-  disk.serial = fmt::format("device-{}", next_++);
-  machine_.AttachDevice(std::move(*opened), disk.serial, IsReadOnly(device),
-                        [this, key](Status attached) { Attached(key, attached); });
-}
-
-void BlockDevices::Attached(const Key& key, const Status& attached) {
-  const auto found = disks_.find(key);
-  if (found == disks_.end()) return;
-  auto waiting = std::move(found->second.waiting);
-  const std::string serial = found->second.serial;
-  found->second.attached = true;
-  if (!attached) disks_.erase(found);
-  for (auto& [device, done] : waiting) {
-    if (attached)
-      done(ForGuest(device, serial));
-    else
-      done(tl::unexpected<Error>(attached.error()));
-  }
+  const bool readonly = IsReadOnly(device);
+  disks_.Acquire(
+      Key{status.st_rdev, readonly},
+      [&](const std::string& serial, Done attached) {
+        machine_.AttachDevice(std::move(*opened), serial, readonly, std::move(attached));
+      },
+      [described, done = std::move(done)](Result<std::string> serial) mutable {
+        if (!serial) return done(tl::unexpected<Error>(std::move(serial).error()));
+        done(ForGuest(described, *serial));
+      });
 }
 
 void BlockDevices::Release(const std::string& serial, Done done) {
-  const auto found = std::find_if(disks_.begin(), disks_.end(),
-                                  [&](const auto& one) { return one.second.serial == serial; });
-  if (found == disks_.end() || --found->second.users > 0) return done({});
-  disks_.erase(found);
-  machine_.DetachDisk(serial, std::move(done));
+  disks_.Release(serial, std::move(done));
 }
 
 }  // namespace catamaran

@@ -11,6 +11,7 @@
 #include "sandbox/backend/sandbox_backend.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
+#include "vm-backend/host/shared_disks.h"
 #include "vm-backend/host/vm_launcher.h"
 
 namespace catamaran {
@@ -20,7 +21,8 @@ namespace catamaran {
 // then refused on the host's side whatever the guest does.
 class BlockDevices {
  public:
-  BlockDevices(EventLoop& loop, VirtualMachine& machine) : loop_(loop), machine_(machine) {}
+  BlockDevices(EventLoop& loop, VirtualMachine& machine)
+      : loop_(loop), machine_(machine), disks_(machine, "device") {}
 
   // Opens device.host_path, in a child, and attaches it: for reading only where its permissions
   // have no "w". `done` gets the device as the agent's specification has it. Undo with Release.
@@ -31,20 +33,13 @@ class BlockDevices {
 
  private:
   using Key = std::pair<dev_t, bool>;  // the device; read-only
-  struct Disk {
-    std::string serial;
-    int users = 0;
-    bool attached = false;
-    std::vector<std::pair<spec::Device, Completion<spec::Device>>> waiting;
-  };
   void Attach(const spec::Device& device, Result<UniqueFd> opened, Completion<spec::Device> done);
-  void Attached(const Key& key, const Status& attached);
 
   EventLoop& loop_;
   VirtualMachine& machine_;
-  uint64_t next_ = 1;  // a serial is never used twice
+  uint64_t next_opener_ = 1;
   std::map<uint64_t, std::unique_ptr<ChildTask>> openers_;
-  std::map<Key, Disk> disks_;
+  SharedDisks<Key> disks_;
 };
 
 }  // namespace catamaran

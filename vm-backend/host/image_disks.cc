@@ -1,7 +1,5 @@
 #include "vm-backend/host/image_disks.h"
 
-#include <algorithm>
-
 namespace catamaran {
 namespace {
 
@@ -21,36 +19,17 @@ Result<VmDisk> DiskOf(const spec::RootfsSpec& rootfs) {
 void ImageDisks::Acquire(const spec::RootfsSpec& rootfs, Completion<std::string> done) {
   auto disk = DiskOf(rootfs);
   if (!disk) return done(tl::unexpected<Error>(std::move(disk).error()));
-  const std::string key = rootfs.merged_metadata();
-  const auto [found, is_new] = images_.try_emplace(key);
-  Image& image = found->second;
-  ++image.users;
-  if (image.attached) return done(image.serial);
-  image.waiting.push_back(std::move(done));
-  if (!is_new) return;
-  image.serial = disk->serial = fmt::format("image-{}", next_++);
-  machine_.AttachDisk(*disk, [this, key](Status attached) {
-    const auto waiting_for = images_.find(key);
-    if (waiting_for == images_.end()) return;
-    auto waiting = std::move(waiting_for->second.waiting);
-    const std::string serial = waiting_for->second.serial;
-    waiting_for->second.attached = true;
-    if (!attached) images_.erase(waiting_for);
-    for (auto& one : waiting) {
-      if (attached)
-        one(serial);
-      else
-        one(tl::unexpected<Error>(attached.error()));
-    }
-  });
+  disks_.Acquire(
+      rootfs.merged_metadata(),
+      [&](const std::string& serial, Done attached) {
+        disk->serial = serial;
+        machine_.AttachDisk(*disk, std::move(attached));
+      },
+      std::move(done));
 }
 
 void ImageDisks::Release(const std::string& serial, Done done) {
-  const auto found = std::find_if(images_.begin(), images_.end(),
-                                  [&](const auto& one) { return one.second.serial == serial; });
-  if (found == images_.end() || --found->second.users > 0) return done({});
-  images_.erase(found);
-  machine_.DetachDisk(serial, std::move(done));
+  disks_.Release(serial, std::move(done));
 }
 
 }  // namespace catamaran

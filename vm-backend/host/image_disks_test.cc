@@ -2,33 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "vm-backend/host/noting_machine_testing.h"
+
 namespace catamaran {
 namespace {
-
-// A machine that notes its disks and answers when told to.
-class NotingMachine final : public VirtualMachine {
- public:
-  UniqueFd TakeAgentChannel() override { return UniqueFd(); }
-  UniqueFd TakeVolumeChannel() override { return UniqueFd(); }
-  void AttachDisk(const VmDisk& disk, Done done) override {
-    attached.push_back(disk);
-    answers.push_back(std::move(done));
-  }
-  void AttachDevice(UniqueFd, const std::string&, bool, Done done) override { done({}); }
-  void DetachDisk(const std::string& serial, Done done) override {
-    detached.push_back(serial);
-    done({});
-  }
-  void Kill(Done done) override { done({}); }
-  void OnExit(UniqueFunction<void(std::string)>) override {}
-  bool shares_host_files() const override { return false; }
-  std::string writable_disk_serial() const override { return ""; }
-  std::map<std::string, std::string> details() const override { return {}; }
-
-  std::vector<VmDisk> attached;
-  std::vector<std::string> detached;
-  std::vector<Done> answers;
-};
 
 spec::RootfsSpec TwoLayers(const std::string& metadata = "/images/meta") {
   spec::RootfsSpec rootfs;
