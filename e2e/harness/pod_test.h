@@ -73,6 +73,14 @@ class PodTest : public ::testing::TestWithParam<std::string> {
   v1::ContainerConfig ShellConfig(const std::string& name, const std::string& script) {
     return ContainerConfig(name, {"/bin/sh", "-c", script});
   }
+  // Read-write; the caller may change what it is given back.
+  static v1::Mount* AddMount(v1::ContainerConfig& config, const std::string& host,
+                             const std::string& container) {
+    auto* mount = config.add_mounts();
+    mount->set_host_path(host);
+    mount->set_container_path(container);
+    return mount;
+  }
   Reply<v1::CreateContainerResponse> TryCreate(const std::string& pod,
                                                const v1::ContainerConfig& config);
   std::string Create(const std::string& pod, const v1::ContainerConfig& config);

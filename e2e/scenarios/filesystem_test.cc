@@ -24,13 +24,6 @@ class Filesystem : public PodTest {
   Ended Run(const v1::ContainerConfig& config) { return RunToEnd(pod_, config); }
   Ended Run(const std::string& script) { return Run(Shell(script)); }
 
-  static v1::Mount* AddMount(v1::ContainerConfig& config, const std::string& host,
-                             const std::string& container) {
-    auto* mount = config.add_mounts();
-    mount->set_host_path(host);
-    mount->set_container_path(container);
-    return mount;
-  }
   std::string FolderWith(const std::string& file, const std::string& content) {
     const std::string folder = world().NewFolder("volume");
     std::ofstream(folder + "/" + file) << content;

@@ -67,9 +67,7 @@ class KillCounter : public PodTest {
     create.set_pod_sandbox_id(pod_);
     *create.mutable_sandbox_config() = config;
     *create.mutable_config() = ShellConfig("main", "sleep 10000");
-    auto* mount = create.mutable_config()->add_mounts();
-    mount->set_host_path(volume_);
-    mount->set_container_path("/v");
+    AddMount(*create.mutable_config(), volume_, "/v");
     auto created = cri().CreateContainer(create);
     if (!created.ok()) return Stage::kRun;
     container_ = created->container_id();

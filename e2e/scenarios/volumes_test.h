@@ -53,13 +53,6 @@ class VolumeTest : public PodTest {
     return folder;
   }
 
-  static v1::Mount* AddMount(v1::ContainerConfig& config, const std::string& host,
-                             const std::string& container) {
-    auto* mount = config.add_mounts();
-    mount->set_host_path(host);
-    mount->set_container_path(container);
-    return mount;
-  }
   v1::ContainerConfig Shell(const std::string& script) {
     return ShellConfig("c" + std::to_string(++count_), script);
   }

@@ -11,9 +11,9 @@ namespace catamaran {
 // one comparison.
 //
 // InitAbortSteps(program) is called once by main, before any step, or in a child that is a program
-// of its own; program is "daemon", "shim", "agent", "volumes" (a pod's volume server), "volumes-out"
-// or "volumes-in" (the guest's pump). Of those that are started anew only the first one counts.
-// Thread-safe afterwards. In a guest the kernel makes the variable of its command line.
+// of its own; program is "daemon", "shim", "agent", "volumes" (a pod's volume server),
+// "volumes-out" or "volumes-in" (the guest's pump). Of those that are started anew only the first
+// one counts. Thread-safe afterwards. In a guest the kernel makes the variable of its command line.
 void InitAbortSteps(std::string_view program);
 void ArmAbortStep(long step);  // 0: never
 void AbortStep();

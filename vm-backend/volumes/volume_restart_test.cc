@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "vm-backend/volumes/volume_testing.h"
@@ -115,6 +116,31 @@ TEST_F(Restarts, AnOpenFileOfAKilledServerFailsAndCanBeOpenedAgain) {
   EXPECT_EQ(Ended(program), 0);
   close(ready[0]);
   close(ready[1]);
+}
+
+// What a program is told of a file that it had open, until it closes it.
+TEST_F(Restarts, AnOpenFileOfAKilledServerIsABadDescriptorAndAStaleFile) {
+  ASSERT_EQ(CanBeRead(), 0);
+  Pipe opened = MakePipe(O_NONBLOCK).value(), killed = MakePipe().value();
+  const pid_t program = Program([&] {
+    const int fd = open((volume_ / "file").c_str(), O_RDWR | O_DIRECT);
+    char byte;
+    if (fd < 0 || write(opened.write_end.get(), "r", 1) != 1) return 1;
+    if (read(killed.read_end.get(), &byte, 1) != 1) return 2;
+    if (pread(fd, &byte, 1, 0) >= 0 || errno != EBADF) return 3;
+    if (pwrite(fd, "x", 1, 0) >= 0 || errno != EBADF) return 4;
+    if (fsync(fd) == 0 || errno != EBADF) return 5;
+    usleep(1'200'000);  // attributes are kept for a second
+    struct stat status;
+    if (fstat(fd, &status) == 0 || errno != ESTALE) return 6;
+    return close(fd) == 0 ? 0 : 7;
+  });
+  char byte;
+  ASSERT_TRUE(RunUntil([&] { return read(opened.read_end.get(), &byte, 1) == 1; }));
+  KillServer();
+  ASSERT_EQ(CanBeRead(), 0);
+  ASSERT_EQ(write(killed.write_end.get(), "k", 1), 1);
+  EXPECT_EQ(Ended(program), 0);
 }
 
 // Writes blocks of one byte value, each acknowledged, while things are killed: an error may come,
