@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kLargestFile = 1 << 20;
 constexpr uint64_t kMebibyte = 1 << 20;
+constexpr uint32_t kLargestPool = 64;
 constexpr std::string_view kListenScheme = "unix://";
 
 // A RuntimeClass's handler is a DNS label: kubernetes.io/docs, RuntimeClass.
@@ -89,11 +90,13 @@ Status ReadMemory(const YamlValue& value, uint64_t least, uint64_t* out) {
   return {};
 }
 
-Status ReadMachine(const YamlValue& value, spec::MachineSpec* machine) {
+Status ReadMachine(const YamlValue& value, HandlerConfig* handler) {
+  spec::MachineSpec* machine = &handler->machine;
+  uint32_t* pool = &handler->pool;
   const auto path_to = [](std::string* out) {
     return [out](const YamlValue& v) { return v.ReadAbsolutePath(out); };
   };
-  return value.ReadMapping({
+  RETURN_IF_ERROR(value.ReadMapping({
       {"kernel", path_to(machine->mutable_kernel())},
       {"initramfs", path_to(machine->mutable_initramfs())},
       {"command_line",
@@ -127,8 +130,12 @@ Status ReadMachine(const YamlValue& value, spec::MachineSpec* machine) {
          machine->set_use_template(on);
          return {};
        }},
+      {"pool", [pool](const YamlValue& v) { return v.Read(pool, 0, kLargestPool); }},
       {"qemu", path_to(machine->mutable_qemu())},
-  });
+  }));
+  if (handler->pool > 0 && !machine->use_template())
+    return value.Wrong("without a pool where template is off: what waits there are its clones");
+  return {};
 }
 
 Status ReadHandler(const YamlValue& value, const ConfigPlaces& places, Config* config) {
@@ -156,7 +163,7 @@ Status ReadHandler(const YamlValue& value, const ConfigPlaces& places, Config* c
       {"machine",
        [&](const YamlValue& v) {
          has_machine = true;
-         return ReadMachine(v, &handler.machine);
+         return ReadMachine(v, &handler);
        }},
   }));
   if (handler.name.empty()) return value.Wrong("a mapping with a name");

@@ -17,6 +17,7 @@ struct HandlerConfig {
   std::string name;
   Hull hull = Hull::kNamespaces;
   spec::MachineSpec machine;  // kVm only; launcher is always QEMU
+  uint32_t pool = 0;          // kVm only: machines that wait for pods, see cri/pods/machine_pool.h
 };
 
 // Where images come from. What is in the folders is read at each pull, so changes there need no

@@ -79,6 +79,7 @@ struct Pod {
   std::condition_variable changed;
   record::PodRecord record;
   std::shared_ptr<ShimClient> shim;  // null: none yet, not reconnected yet, or gone
+  bool from_pool = false;            // what `shim` is: a machine that waited for this pod
   std::map<std::string, std::shared_ptr<Container>> containers;
   std::map<std::string, std::shared_ptr<ExecWait>> execs;
   CpuSample cpu_sample;

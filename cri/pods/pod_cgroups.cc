@@ -6,6 +6,8 @@
 namespace catamaran {
 namespace {
 
+constexpr int kMostMoves = 100;
+
 class MachineCgroups final : public PodCgroups {
  public:
   explicit MachineCgroups(std::shared_ptr<const CgroupTree> tree) : tree_(std::move(tree)) {}
@@ -14,6 +16,22 @@ class MachineCgroups final : public PodCgroups {
     RETURN_IF_ERROR(tree_->Create(path));
     AbortStep();
     return {};
+  }
+
+  Status Move(const std::string& from, const std::string& to) override {
+    ASSIGN_OR_RETURN(const Cgroup source, tree_->OpenGroup(from));
+    ASSIGN_OR_RETURN(const Cgroup target, tree_->Create(to));
+    AbortStep();
+    // What is born meanwhile is born where its parent is: until none is left.
+    for (int round = 0; round < kMostMoves; ++round) {
+      ASSIGN_OR_RETURN(const auto processes, source.Processes(Cgroup::Depth::kGroup));
+      if (processes.empty()) return {};
+      for (const pid_t process : processes) {
+        auto moved = target.Attach(process);
+        if (!moved && moved.error().system_errno != ESRCH) return moved;
+      }
+    }
+    return Fail(ErrorCode::kAborted, "processes of cgroup {} cannot be moved", from);
   }
 
   Status Kill(const std::string& path, Deadline deadline) override {

@@ -18,6 +18,9 @@ class PodCgroups {
 
   // Makes the group, and what is missing above it, where it is not there yet.
   virtual Status Make(const std::string& path) = 0;
+  // Moves all processes of one group (not of those below it) to another, which is made. What they
+  // have used of memory so far stays charged to the first, or to the one above once that is gone.
+  virtual Status Move(const std::string& from, const std::string& to) = 0;
   // Kills every process in the group and below and waits until none is left. Absent is fine.
   virtual Status Kill(const std::string& path, Deadline deadline) = 0;
   // Removes the group, which holds no process, and those below it. Absent is fine.

@@ -24,6 +24,7 @@ Pods::~Pods() {
   }
   janitor_wake_.notify_all();
   if (janitor_.joinable()) janitor_.join();
+  pool_.End();
   background_.Finish();
   for (const auto& pod : table_.Pods()) {
     std::shared_ptr<ShimClient> shim;  // its destructor may wait for a callback that wants the lock

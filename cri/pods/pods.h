@@ -13,6 +13,7 @@
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
 #include "cri/pods/background.h"
+#include "cri/pods/machine_pool.h"
 #include "cri/pods/name_table.h"
 #include "cri/pods/pod.h"
 #include "cri/pods/pod_cgroups.h"
@@ -35,7 +36,7 @@ struct PodsParts {
 };
 
 // The pods and containers of this node: what the functions of operations.h work on. Destroying it
-// leaves all pods running. Thread-safe.
+// leaves all pods running, and ends the machines that wait for one. Thread-safe.
 class Pods {
  public:
   Pods(Config config, PodsParts parts, std::string boot_id);
@@ -60,6 +61,7 @@ class Pods {
   NameTable& pod_names() { return pod_names_; }
   NameTable& container_names() { return container_names_; }
   Background& background() { return background_; }
+  MachinePool& pool() { return pool_; }
   void Notice(const std::string& text) const {
     if (parts_.notice) parts_.notice(text);
   }
@@ -88,6 +90,7 @@ class Pods {
   NameTable pod_names_;
   NameTable container_names_;
   Background background_;
+  MachinePool pool_{*this};
   std::mutex janitor_mutex_;
   std::condition_variable janitor_wake_;
   bool stopping_ = false;  // guarded by janitor_mutex_

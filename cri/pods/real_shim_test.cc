@@ -36,6 +36,7 @@ class LockCgroups final : public PodCgroups {
  public:
   explicit LockCgroups(HostPath run) : run_(std::move(run)) {}
   Status Make(const std::string&) override { return {}; }
+  Status Move(const std::string&, const std::string&) override { return {}; }
   Status Kill(const std::string& path, Deadline deadline) override {
     const ShimPaths paths{run_ / "pods" / path.substr(path.rfind('/') + 1)};
     const auto state = LookAtLock(paths);

@@ -121,16 +121,6 @@ void Report(Pods& pods, const std::string& what, const Status& swept) {
   pods.Notice(swept ? "swept " + what : "sweep " + what + ": " + swept.error().message);
 }
 
-// A folder whose record is missing, damaged or of a newer format. A shim may still live in it.
-Status SweepFolder(Pods& pods, const std::string& name, const CallContext& call) {
-  auto pod = pods.NewPod(PodId(name));
-  pod->record.mutable_sandbox()->set_cgroup_path(pods.config().cgroup_root + "/" + name);
-  RETURN_IF_ERROR(EndShim(pods, pod, call.deadline));
-  RETURN_IF_ERROR(pods.cgroups().Remove(pod->record.sandbox().cgroup_path(), call.deadline));
-  RETURN_IF_ERROR(pods.network().Detach(pod->id, call.deadline));
-  return pods.records().RemovePod(pod->id);
-}
-
 Status SweepCgroups(Pods& pods, const CallContext& call) {
   const std::string& root = pods.config().cgroup_root;
   ASSIGN_OR_RETURN(const auto names, pods.cgroups().Children(root));
@@ -204,14 +194,18 @@ Status Pods::Recover(Deadline deadline) {
   background_.Drain();
   ForEachInParallel(all, kParallelPods,
                     [&](const std::shared_ptr<Pod>& pod) { FinishPod(*this, pod, call.deadline); });
-  for (const auto& name : stored.unreadable)
-    Report(*this, "folder of pod " + name, SweepFolder(*this, name, call));
+  // Folders whose record is missing (a machine that waited for its pod), damaged or of a newer
+  // format. A shim may still live in it.
+  ForEachInParallel(stored.unreadable, kParallelPods, [&](const std::string& name) {
+    Report(*this, "folder of pod " + name, DiscardUnrecorded(*this, NewPod(PodId(name)), call));
+  });
   if (auto swept = SweepCgroups(*this, call); !swept) Report(*this, "cgroups", swept);
   if (auto swept = SweepData(*this); !swept) Report(*this, "data", swept);
   if (auto swept = SweepNetworkAndLeases(*this, call); !swept)
     Report(*this, "networks and leases", swept);
   KeepTemplates();
   StartJanitor();
+  pool_.Start();
   return {};
 }
 

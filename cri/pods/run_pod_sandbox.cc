@@ -1,6 +1,6 @@
 #include "cri/pods/identity.h"
 #include "cri/pods/operations.h"
-#include "cri/pods/shim_link.h"
+#include "cri/pods/start_sandbox.h"
 #include "cri/pods/teardown.h"
 #include "cri/pods/timeline.h"
 #include "cri/translate/host_facts.h"
@@ -11,11 +11,6 @@
 
 namespace catamaran {
 namespace {
-
-ShimManager::Backend BackendOf(const HandlerConfig& handler) {
-  return handler.hull == HandlerConfig::Hull::kVm ? ShimManager::Backend::kVm
-                                                  : ShimManager::Backend::kNamespaces;
-}
 
 Result<spec::SandboxSpec> Translate(const v1::RunPodSandboxRequest& request,
                                     const HandlerConfig& handler, const Pod& pod,
@@ -46,7 +41,10 @@ Status RecordCreation(Pods& pods, const std::shared_ptr<Pod>& pod,
     (void)pods.records().RemovePod(pod->id);
     return saved;
   }
-  pod->record = std::move(record);
+  {
+    std::lock_guard lock(pod->mutex);  // what is from the pool is known to its shim's watcher
+    pod->record = std::move(record);
+  }
   pods.table().Add(pod);
   return {};
 }
@@ -69,32 +67,6 @@ Result<std::vector<std::string>> AttachNetwork(Pods& pods, const Pod& pod,
   return network->ips();
 }
 
-Status SpawnShim(Pods& pods, const std::shared_ptr<Pod>& pod, const HandlerConfig& handler,
-                 const spec::SandboxSpec& sandbox, const CallContext& call) {
-  if (handler.hull == HandlerConfig::Hull::kVm) pods.KeepTemplates();
-  auto shim = pods.shims().Spawn(pod->id, pod->paths, BackendOf(handler), sandbox.cgroup_path(),
-                                 EventsOf(pods, pod), call.deadline);
-  if (!shim) return tl::unexpected(std::move(shim).error().While("start the shim"));
-  std::lock_guard lock(pod->mutex);
-  pod->shim = std::move(*shim);
-  return {};
-}
-
-Result<pod::CreateSandboxResponse> CreateSandbox(Pod& pod, const spec::SandboxSpec& sandbox,
-                                                 const CallContext& call) {
-  std::shared_ptr<ShimClient> shim;
-  {
-    std::lock_guard lock(pod.mutex);
-    shim = pod.shim;
-  }
-  if (!shim) return Fail(ErrorCode::kUnavailable, "its shim ended at once");
-  pod::CreateSandboxRequest request;
-  *request.mutable_sandbox() = sandbox;
-  auto made = shim->CreateSandbox(request, call.deadline);
-  if (!made) return tl::unexpected(std::move(made).error().While("create the sandbox"));
-  return made;
-}
-
 // `ready` is the record as it shall be. Only now can anybody see the pod.
 Status Commit(Pods& pods, Pod& pod, record::PodRecord ready, const CallContext& call) {
   std::lock_guard lock(pod.mutex);
@@ -109,10 +81,18 @@ Status Commit(Pods& pods, Pod& pod, record::PodRecord ready, const CallContext& 
   return {};
 }
 
-Status MakePod(Pods& pods, const std::shared_ptr<Pod>& pod, const v1::RunPodSandboxRequest& request,
+void ForgetMachine(Pods& pods, const std::shared_ptr<Pod>& pod) {
+  if (pod->from_pool)
+    (void)DiscardUnrecorded(pods, pod, {.deadline = Deadline::After(std::chrono::seconds(20))});
+}
+
+// From RecordCreation on the record owns the machine of the pool; up to there it is ours to end.
+Status MakePod(Pods& pods, std::shared_ptr<Pod> pod, const v1::RunPodSandboxRequest& request,
                const HandlerConfig& handler, const CallContext& call) {
+  Cleanup forget([&] { ForgetMachine(pods, pod); });
   ASSIGN_OR_RETURN(spec::SandboxSpec sandbox, Translate(request, handler, *pod, pods));
   RETURN_IF_ERROR(RecordCreation(pods, pod, request, handler, sandbox));
+  forget.Dismiss();
   Cleanup roll_back([&] { DiscardPod(pods, pod); });
 
   Timeline timeline;
@@ -124,10 +104,8 @@ Status MakePod(Pods& pods, const std::shared_ptr<Pod>& pod, const v1::RunPodSand
     }));
     ready.mutable_ips()->Assign(ips.begin(), ips.end());
   }
-  RETURN_IF_ERROR(
-      timeline.Step("shim", [&] { return SpawnShim(pods, pod, handler, sandbox, call); }));
   ASSIGN_OR_RETURN(const pod::CreateSandboxResponse made,
-                   timeline.Step("sandbox", [&] { return CreateSandbox(*pod, sandbox, call); }));
+                   StartSandbox(pods, pod, handler, sandbox, call, timeline));
 
   *ready.mutable_sandbox() = sandbox;
   *ready.mutable_details() = made.details();
@@ -137,6 +115,17 @@ Status MakePod(Pods& pods, const std::shared_ptr<Pod>& pod, const v1::RunPodSand
   RETURN_IF_ERROR(Commit(pods, *pod, std::move(ready), call));
   roll_back.Dismiss();
   return {};
+}
+
+// A machine that waits for a pod such as this; mostly there is none.
+MachinePool::Loan TakeMachine(Pods& pods, const v1::RunPodSandboxRequest& request,
+                              const HandlerConfig& handler) {
+  if (handler.pool == 0) return {};
+  // What is wrong with the request is said when the pod is made.
+  const Pod nobody(PodId("none"), ShimPaths{HostPath("/")}, HostPath("/"));
+  const auto sandbox = Translate(request, handler, nobody, pods);
+  if (!sandbox) return {};
+  return pods.pool().Take(handler, sandbox->resources());
 }
 
 // The pod that had the name already, with the same configuration.
@@ -159,11 +148,14 @@ Result<v1::RunPodSandboxResponse> RunPodSandbox(const v1::RunPodSandboxRequest& 
                                                 const CallContext& call, Pods& pods) {
   ASSIGN_OR_RETURN(const HandlerConfig* handler, pods.FindHandler(request.runtime_handler()));
   ASSIGN_OR_RETURN(const std::string name, SandboxName(request.config().metadata()));
-  ASSIGN_OR_RETURN(const std::string id, NewId());
+  const MachinePool::PodStart start(pods.pool());
+  auto machine = TakeMachine(pods, request, *handler);
+  ASSIGN_OR_RETURN(const std::string id, machine ? machine.id().value() : NewId());
   ASSIGN_OR_RETURN(const auto claim, pods.pod_names().Claim(name, id, Fingerprint(request), call));
   if (!claim.is_new) return Existing(pods, claim.id);
 
-  if (auto made = MakePod(pods, pods.NewPod(PodId(id)), request, *handler, call); !made) {
+  auto pod = machine ? machine.Use() : pods.NewPod(PodId(id));
+  if (auto made = MakePod(pods, std::move(pod), request, *handler, call); !made) {
     pods.pod_names().Release(name, id, made.error());
     return tl::unexpected(std::move(made).error());
   }

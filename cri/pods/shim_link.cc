@@ -150,13 +150,24 @@ void LosePod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& rea
   });
 }
 
+std::string WaitingCgroup(const Pods& pods, const PodId& pod) {
+  return pods.config().cgroup_root + "/" + pod.value();
+}
+
+std::vector<std::string> CgroupsOf(const Pods& pods, const Pod& pod) {
+  std::vector<std::string> groups = {pod.record.sandbox().cgroup_path()};
+  const std::string waiting = WaitingCgroup(pods, pod.id);
+  if (pod.record.sandbox().has_machine() && waiting != groups.front()) groups.push_back(waiting);
+  return groups;
+}
+
 Status EndShim(Pods& pods, const std::shared_ptr<Pod>& pod, Deadline deadline) {
   std::shared_ptr<ShimClient> shim;
-  std::string cgroup;
+  std::vector<std::string> cgroups;
   {
     std::lock_guard lock(pod->mutex);
     shim = pod->shim;
-    cgroup = pod->record.sandbox().cgroup_path();
+    cgroups = CgroupsOf(pods, *pod);
   }
   if (!shim && !ShimManager::IsGone(pod->paths)) {
     // Left by the daemon before, maybe not in its cgroup yet. One that does not answer is killed.
@@ -169,7 +180,8 @@ Status EndShim(Pods& pods, const std::shared_ptr<Pod>& pod, Deadline deadline) {
     if (shim->DestroySandbox(polite)) (void)shim->Shutdown(polite);
   }
   // Also where the shim ended well: nothing that it may have missed survives the pod.
-  RETURN_IF_ERROR(pods.cgroups().Kill(cgroup, deadline.Earlier(Deadline::After(kKillLimit))));
+  for (const std::string& cgroup : cgroups)
+    RETURN_IF_ERROR(pods.cgroups().Kill(cgroup, deadline.Earlier(Deadline::After(kKillLimit))));
   if (!ShimManager::IsGone(pod->paths))
     return Fail(ErrorCode::kDeadlineExceeded, "the shim of pod {} does not end", pod->id.value());
   std::lock_guard lock(pod->mutex);

@@ -30,6 +30,12 @@ Status ConnectShim(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContex
 void LosePod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& reason,
              const std::string& message);
 
+// The group that a machine is in while it waits for its pod, see machine_pool.h.
+std::string WaitingCgroup(const Pods& pods, const PodId& pod);
+// All groups in which processes of the pod may be: its own, and where it has a machine the one in
+// which that may have waited. The caller holds pod.mutex.
+std::vector<std::string> CgroupsOf(const Pods& pods, const Pod& pod);
+
 // Ends everything that runs in the pod: politely where its shim answers, else by its cgroup. Once
 // it has succeeded no process of the pod lives and no event comes. Idempotent, bounded (10 s) also
 // without a deadline.

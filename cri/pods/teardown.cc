@@ -38,19 +38,20 @@ Status WaitForUsers(Pod& pod, const CallContext& call) {
 
 // The caller has the turn.
 Status GiveBack(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call) {
-  std::string cgroup;
+  std::vector<std::string> cgroups;
   {
     std::lock_guard lock(pod->mutex);
     if (pod->record.torn_down()) return {};
-    cgroup = pod->record.sandbox().cgroup_path();
+    cgroups = CgroupsOf(pods, *pod);
   }
   RETURN_IF_ERROR(EndShim(pods, pod, call.deadline));
   SettleContainers(pods, *pod, "its pod was stopped");
   RETURN_IF_ERROR(WaitForUsers(*pod, call));
   if (auto detached = pods.network().Detach(pod->id, call.deadline); !detached)
     return tl::unexpected(std::move(detached).error().While("detach the network"));
-  RETURN_IF_ERROR(
-      pods.cgroups().Remove(cgroup, call.deadline.Earlier(Deadline::After(kCgroupRemovalLimit))));
+  for (const std::string& cgroup : cgroups)
+    RETURN_IF_ERROR(
+        pods.cgroups().Remove(cgroup, call.deadline.Earlier(Deadline::After(kCgroupRemovalLimit))));
   std::lock_guard lock(pod->mutex);
   record::PodRecord torn_down = pod->record;
   torn_down.set_torn_down(true);
@@ -132,6 +133,20 @@ void DiscardPod(Pods& pods, const std::shared_ptr<Pod>& pod) {
   const CallContext call{.deadline = Deadline::After(kRollBackLimit)};
   if (auto removed = RemovePod(pods, pod, call); !removed)
     pods.Notice("roll back pod " + pod->id.value() + ": " + removed.error().message);
+}
+
+Status DiscardUnrecorded(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call) {
+  const std::string cgroup = WaitingCgroup(pods, pod->id);
+  {
+    std::lock_guard lock(pod->mutex);
+    pod->record.mutable_sandbox()->set_cgroup_path(cgroup);
+  }
+  RETURN_IF_ERROR(EndShim(pods, pod, call.deadline));
+  RETURN_IF_ERROR(pods.cgroups().Remove(cgroup, call.deadline));
+  RETURN_IF_ERROR(pods.network().Detach(pod->id, call.deadline));
+  RETURN_IF_ERROR(RemoveTree(pod->data_directory.value()));
+  AbortStep();
+  return pods.records().RemovePod(pod->id);
 }
 
 void Sweep(Pods& pods) {

@@ -23,6 +23,10 @@ void DiscardPod(Pods& pods, const std::shared_ptr<Pod>& pod);
 // hangs holds up no other. Cheap where there is nothing.
 void Sweep(Pods& pods);
 
+// Ends and removes what runs under a pod's id and its folders where no record says so: a machine
+// that waits for its pod, or what a crash left.
+Status DiscardUnrecorded(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call);
+
 // Kills the container if it runs, then removes everything of it.
 Status RemoveContainerOf(Pods& pods, const PodTable::Member& member, const CallContext& call);
 void DiscardContainer(Pods& pods, const PodTable::Member& member);

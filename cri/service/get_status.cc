@@ -50,7 +50,8 @@ std::string Details(const Config& config, const PodNetwork::Readiness& network) 
 }  // namespace
 
 Result<v1::StatusResponse> GetStatus(const v1::StatusRequest& request, const CallContext&,
-                                     const Config& config, const PodNetwork& network) {
+                                     const Config& config, const PodNetwork& network,
+                                     const std::map<std::string, std::string>& more_info) {
   v1::StatusResponse response;
   const PodNetwork::Readiness readiness = network.ready();
   AddCondition("RuntimeReady", true, "", "", response.mutable_status());
@@ -60,7 +61,10 @@ Result<v1::StatusResponse> GetStatus(const v1::StatusRequest& request, const Cal
   if (const HandlerConfig* handler = config.FindHandler("")) AddHandler("", *handler, &response);
   for (const HandlerConfig& handler : config.handlers) AddHandler(handler.name, handler, &response);
   *response.mutable_features() = FeaturesOfRuntime();
-  if (request.verbose()) (*response.mutable_info())["info"] = Details(config, readiness);
+  if (request.verbose()) {
+    response.mutable_info()->insert(more_info.begin(), more_info.end());
+    (*response.mutable_info())["info"] = Details(config, readiness);
+  }
   return response;
 }
 

@@ -133,7 +133,8 @@ class RuntimeService final : public v1::RuntimeService::Service {
   explicit RuntimeService(const ServerParts& parts) : parts_(parts) {}
 
   CATAMARAN_RPC(Version, Version, Patience::kDefault, GetVersion)
-  CATAMARAN_RPC(Status, Status, Patience::kDefault, GetStatus, parts_.config, parts_.network)
+  CATAMARAN_RPC(Status, Status, Patience::kDefault, GetStatus, parts_.config, parts_.network,
+                parts_.pods.pool().Info())
   CATAMARAN_RPC(RuntimeConfig, RuntimeConfig, Patience::kDefault, GetRuntimeConfig)
   CATAMARAN_RPC(UpdateRuntimeConfig, UpdateRuntimeConfig, Patience::kDefault, UpdateRuntimeConfig,
                 parts_.network)

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "cri/api/runtime.pb.h"
 #include "cri/config/config.h"
 #include "cri/images/image_store.h"
@@ -17,8 +20,10 @@ namespace catamaran {
 namespace v1 = ::runtime::v1;
 
 Result<v1::VersionResponse> GetVersion(const v1::VersionRequest& request, const CallContext& call);
+// more_info: of other parts, added to the verbose answer.
 Result<v1::StatusResponse> GetStatus(const v1::StatusRequest& request, const CallContext& call,
-                                     const Config& config, const PodNetwork& network);
+                                     const Config& config, const PodNetwork& network,
+                                     const std::map<std::string, std::string>& more_info = {});
 Result<v1::RuntimeConfigResponse> GetRuntimeConfig(const v1::RuntimeConfigRequest& request,
                                                    const CallContext& call);
 Result<v1::UpdateRuntimeConfigResponse> UpdateRuntimeConfig(

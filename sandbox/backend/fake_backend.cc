@@ -44,6 +44,11 @@ void FakeBackend::Emit(const pod::Event& event) {
   early_events_.push_back(event);
 }
 
+void FakeBackend::PrepareSandbox(const pod::PrepareSandboxRequest&,
+                                 Completion<pod::PrepareSandboxResponse> done) {
+  done(pod::PrepareSandboxResponse());
+}
+
 void FakeBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
                                 Completion<pod::CreateSandboxResponse> done) {
   if (has_sandbox_)

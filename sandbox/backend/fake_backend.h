@@ -31,6 +31,8 @@ class FakeBackend final : public SandboxBackend {
   ~FakeBackend() override = default;
 
   void SetEventSink(EventSink sink) override;
+  void PrepareSandbox(const pod::PrepareSandboxRequest& request,
+                      Completion<pod::PrepareSandboxResponse> done) override;
   void CreateSandbox(const pod::CreateSandboxRequest& request,
                      Completion<pod::CreateSandboxResponse> done) override;
   void DestroySandbox(Done done) override;

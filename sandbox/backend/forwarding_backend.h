@@ -12,6 +12,10 @@ namespace catamaran {
 class ForwardingBackend : public SandboxBackend {
  public:
   void SetEventSink(EventSink sink) override { next_->SetEventSink(std::move(sink)); }
+  void PrepareSandbox(const pod::PrepareSandboxRequest& request,
+                      Completion<pod::PrepareSandboxResponse> done) override {
+    next_->PrepareSandbox(request, std::move(done));
+  }
   void CreateSandbox(const pod::CreateSandboxRequest& request,
                      Completion<pod::CreateSandboxResponse> done) override {
     next_->CreateSandbox(request, std::move(done));

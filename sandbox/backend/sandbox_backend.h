@@ -44,6 +44,14 @@ class SandboxBackend {
   // Events before the first SetEventSink are kept for it.
   virtual void SetEventSink(EventSink sink) = 0;
 
+  // Does what of CreateSandbox can be done ahead of the pod, for one that is not known yet: what
+  // comes then is short, and is the same where this was not called. The sandbox is not ready by it;
+  // if it is lost while it waits, that is the event of its failure. kUnimplemented where there is
+  // nothing to gain, kUnavailable where what it takes is not there (yet): try again later.
+  virtual void PrepareSandbox(const pod::PrepareSandboxRequest&,
+                              Completion<pod::PrepareSandboxResponse> done) {
+    done(Fail(ErrorCode::kUnimplemented, "nothing of this sandbox can be made ahead of its pod"));
+  }
   // Makes the sandbox: namespaces, cgroup, files; a VM. kAlreadyExists if there is one.
   virtual void CreateSandbox(const pod::CreateSandboxRequest& request,
                              Completion<pod::CreateSandboxResponse> done) = 0;

@@ -206,6 +206,15 @@ void BackendClient::Hello(Completion<pod::HelloResponse> done) {
   });
 }
 
+void BackendClient::PrepareSandbox(const pod::PrepareSandboxRequest& prepare,
+                                   Completion<pod::PrepareSandboxResponse> done) {
+  pod::Request request;
+  *request.mutable_prepare_sandbox() = prepare;
+  Call(std::move(request), {}, [done = std::move(done)](Result<Reply> reply) mutable {
+    done(Unwrap<pod::PrepareSandboxResponse>(std::move(reply), CATAMARAN_PART(prepare_sandbox)));
+  });
+}
+
 void BackendClient::CreateSandbox(const pod::CreateSandboxRequest& create,
                                   Completion<pod::CreateSandboxResponse> done) {
   pod::Request request;

@@ -36,6 +36,8 @@ class BackendClient final : public SandboxBackend {
   void Shutdown(Done done);
 
   void SetEventSink(EventSink sink) override;
+  void PrepareSandbox(const pod::PrepareSandboxRequest& request,
+                      Completion<pod::PrepareSandboxResponse> done) override;
   void CreateSandbox(const pod::CreateSandboxRequest& request,
                      Completion<pod::CreateSandboxResponse> done) override;
   void DestroySandbox(Done done) override;

@@ -119,6 +119,13 @@ bool BackendServer::Connection::DispatchToSandbox(pod::Request& request, const C
   SandboxBackend& backend = server_.backend_;
   Options& options = server_.options_;
   switch (request.verb_case()) {
+    case pod::Request::kPrepareSandbox:
+      backend.PrepareSandbox(
+          request.prepare_sandbox(),
+          CompletionOf<pod::PrepareSandboxResponse>(call, [](auto& response, auto value) {
+            *response.mutable_prepare_sandbox() = std::move(value);
+          }));
+      return true;
     case pod::Request::kCreateSandbox:
       backend.CreateSandbox(
           request.create_sandbox(),

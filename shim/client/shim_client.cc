@@ -66,6 +66,13 @@ Result<pod::HelloResponse> ShimClientImpl::Hello(Deadline deadline) {
       deadline, [](BackendClient& client, auto done) { client.Hello(std::move(done)); });
 }
 
+Result<pod::PrepareSandboxResponse> ShimClientImpl::PrepareSandbox(
+    const pod::PrepareSandboxRequest& request, Deadline deadline) {
+  return Call<pod::PrepareSandboxResponse>(deadline, [request](BackendClient& client, auto done) {
+    client.PrepareSandbox(request, std::move(done));
+  });
+}
+
 Result<pod::CreateSandboxResponse> ShimClientImpl::CreateSandbox(
     const pod::CreateSandboxRequest& request, Deadline deadline) {
   return Call<pod::CreateSandboxResponse>(deadline, [request](BackendClient& client, auto done) {

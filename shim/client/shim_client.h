@@ -33,6 +33,8 @@ class ShimClient {
   virtual ~ShimClient() = default;
 
   virtual Result<pod::HelloResponse> Hello(Deadline deadline) = 0;
+  virtual Result<pod::PrepareSandboxResponse> PrepareSandbox(
+      const pod::PrepareSandboxRequest& request, Deadline deadline) = 0;
   virtual Result<pod::CreateSandboxResponse> CreateSandbox(const pod::CreateSandboxRequest& request,
                                                            Deadline deadline) = 0;
   virtual Status DestroySandbox(Deadline deadline) = 0;

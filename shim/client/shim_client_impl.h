@@ -21,6 +21,8 @@ class ShimClientImpl final : public ShimClient {
   ShimConnection& connection() { return *connection_; }
 
   Result<pod::HelloResponse> Hello(Deadline deadline) override;
+  Result<pod::PrepareSandboxResponse> PrepareSandbox(const pod::PrepareSandboxRequest& request,
+                                                     Deadline deadline) override;
   Result<pod::CreateSandboxResponse> CreateSandbox(const pod::CreateSandboxRequest& request,
                                                    Deadline deadline) override;
   Status DestroySandbox(Deadline deadline) override;

@@ -69,6 +69,19 @@ AgentBackend::AgentBackend(EventLoop& loop, std::unique_ptr<SandboxBackend> engi
       volumes_(std::move(volumes)),
       disks_(loop) {}
 
+void AgentBackend::PrepareSandbox(const pod::PrepareSandboxRequest& request,
+                                  Completion<pod::PrepareSandboxResponse> done) {
+  const spec::SandboxSpec& sandbox = request.sandbox();
+  if (auto taken = TakeIdentity(sandbox); !taken)
+    return done(tl::unexpected<Error>(std::move(taken).error().While("guest identity")));
+  if (auto started = StartVolumes(sandbox); !started)
+    return done(tl::unexpected<Error>(std::move(started).error()));
+  MountWritable(sandbox, [done = std::move(done)](Status mounted) mutable {
+    if (!mounted) return done(tl::unexpected<Error>(std::move(mounted).error()));
+    done(pod::PrepareSandboxResponse());
+  });
+}
+
 void AgentBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
                                  Completion<pod::CreateSandboxResponse> done) {
   const spec::SandboxSpec& sandbox = request.sandbox();
@@ -76,21 +89,31 @@ void AgentBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
     return done(tl::unexpected<Error>(std::move(taken).error().While("guest identity")));
   if (auto network = SetUpNetwork(sandbox); !network)
     return done(tl::unexpected<Error>(std::move(network).error().While("guest network")));
-  if (sandbox.guest().volumes()) {
-    auto port = OpenSerialPort("volumes");
-    auto started = port ? volumes_->Start(std::move(*port), sandbox.guest().volume_secret())
-                        : tl::unexpected<Error>(port.error());
-    if (!started)
-      return done(tl::unexpected<Error>(std::move(started).error().While("guest volumes")));
-  }
+  if (auto started = StartVolumes(sandbox); !started)
+    return done(tl::unexpected<Error>(std::move(started).error()));
+  MountWritable(sandbox, [this, sandbox, done = std::move(done)](Status mounted) mutable {
+    if (!mounted) return done(tl::unexpected<Error>(std::move(mounted).error()));
+    SetUpSandbox(sandbox, std::move(done));
+  });
+}
+
+Status AgentBackend::StartVolumes(const spec::SandboxSpec& sandbox) {
+  if (!sandbox.guest().volumes() || has_volumes_) return {};
+  auto port = OpenSerialPort("volumes");
+  auto started = port ? volumes_->Start(std::move(*port), sandbox.guest().volume_secret())
+                      : tl::unexpected<Error>(port.error());
+  if (!started) return tl::unexpected<Error>(std::move(started).error().While("guest volumes"));
+  has_volumes_ = true;
+  return {};
+}
+
+void AgentBackend::MountWritable(const spec::SandboxSpec& sandbox, Done done) {
   const std::string serial = sandbox.guest().writable_disk_serial();
-  if (serial.empty() || has_writable_disk_) return SetUpSandbox(sandbox, std::move(done));
+  if (serial.empty() || has_writable_disk_) return done({});
   disks_.MountWritable(serial, GuestPath(kWritable),
-                       [this, sandbox, done = std::move(done)](Status mounted) mutable {
-                         if (!mounted)
-                           return done(tl::unexpected<Error>(std::move(mounted).error()));
-                         has_writable_disk_ = true;
-                         SetUpSandbox(sandbox, std::move(done));
+                       [this, done = std::move(done)](Status mounted) mutable {
+                         has_writable_disk_ = mounted.has_value();
+                         done(std::move(mounted));
                        });
 }
 

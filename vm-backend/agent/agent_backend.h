@@ -21,6 +21,9 @@ class AgentBackend final : public ForwardingBackend {
   AgentBackend(EventLoop& loop, std::unique_ptr<SandboxBackend> engine,
                std::unique_ptr<GuestVolumes> volumes);
 
+  // Before there is a pod: the guest's disk and its volume pump.
+  void PrepareSandbox(const pod::PrepareSandboxRequest& request,
+                      Completion<pod::PrepareSandboxResponse> done) override;
   void CreateSandbox(const pod::CreateSandboxRequest& request,
                      Completion<pod::CreateSandboxResponse> done) override;
   void CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
@@ -39,6 +42,9 @@ class AgentBackend final : public ForwardingBackend {
     std::vector<UniqueFunction<void()>> removals;  // asked for before it was ready
   };
 
+  // Each once, where the sandbox has it.
+  Status StartVolumes(const spec::SandboxSpec& sandbox);
+  void MountWritable(const spec::SandboxSpec& sandbox, Done done);
   void SetUpSandbox(spec::SandboxSpec sandbox, Completion<pod::CreateSandboxResponse> done);
   void MountImages(const std::string& id, Done done);
   void FindDevices(const std::string& id, Done done);
@@ -51,6 +57,7 @@ class AgentBackend final : public ForwardingBackend {
   std::unique_ptr<GuestVolumes> volumes_;
   GuestDisks disks_;
   bool has_writable_disk_ = false;
+  bool has_volumes_ = false;
   std::map<std::string, Container> containers_;
 };
 

@@ -31,6 +31,9 @@ class NotingMachine final : public VirtualMachine {
     detached.push_back(serial);
     done({});
   }
+  void Rest(Done done) override { done({}); }
+  void Claim(const spec::SandboxSpec&, Done done) override { done({}); }
+  pod::PrepareSandboxResponse suits() const override { return {}; }
   void Kill(Done done) override { done({}); }
   void OnExit(UniqueFunction<void(std::string)>) override {}
   bool shares_host_files() const override { return false; }

@@ -33,6 +33,9 @@ class LocalAgent final : public VirtualMachine {
     done(Fail(ErrorCode::kUnimplemented, "a local agent opens the host's devices itself"));
   }
   void DetachDisk(const std::string&, Done done) override { done({}); }
+  void Rest(Done done) override { done({}); }
+  void Claim(const spec::SandboxSpec&, Done done) override { done({}); }
+  pod::PrepareSandboxResponse suits() const override { return {}; }
   void Kill(Done done) override {
     if (ended_) return done({});
     killed_ = true;
@@ -76,6 +79,10 @@ class ProcessLauncher final : public VmLauncher {
       return done(
           Fail(ErrorCode::kInvalidArgument, "machine.agent: empty; the program's path is due"));
     done(LocalAgent::Start(loop_, sandbox.machine().agent()));
+  }
+  void Prepare(const spec::SandboxSpec& sandbox,
+               Completion<std::unique_ptr<VirtualMachine>> done) override {
+    Launch(sandbox, std::move(done));
   }
 
  private:

@@ -142,4 +142,12 @@ uint64_t GuestMemoryBytes(uint64_t pod_limit, uint64_t default_memory, uint64_t 
   return size;
 }
 
+std::pair<uint64_t, uint64_t> PodLimitsOfGuest(uint64_t guest, uint64_t overhead) {
+  if (overhead == 0) overhead = kDefaultOverhead;
+  const bool power_of_two = (guest & (guest - 1)) == 0;
+  uint64_t below = power_of_two ? guest / 4 * 3 : guest / 3 * 2;
+  if (guest == kSmallestGuest) below = 0;
+  return {below > overhead ? below - overhead : 0, guest > overhead ? guest - overhead : 0};
+}
+
 }  // namespace catamaran

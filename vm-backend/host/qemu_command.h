@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sandbox/base/result.h"
@@ -65,5 +66,7 @@ std::string GuestCommandLine(Accelerator accelerator, uint64_t tsc_khz, const st
 // sizes, which templates are made for: 2^n and 1.5 * 2^n MiB from 128 MiB on. RAM that a guest
 // never touches costs nothing.
 uint64_t GuestMemoryBytes(uint64_t pod_limit, uint64_t default_memory, uint64_t overhead);
+// The other way round: the limits for which that is `guest`: above the first, at most the second.
+std::pair<uint64_t, uint64_t> PodLimitsOfGuest(uint64_t guest, uint64_t overhead);
 
 }  // namespace catamaran

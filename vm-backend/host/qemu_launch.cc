@@ -10,15 +10,14 @@
 
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
-#include "sandbox/kernel/netlink.h"
 #include "vm-backend/host/guest_files.h"
+#include "vm-backend/host/pod_tap.h"
 #include "vm-backend/host/qemu_launcher.h"
 #include "vm-backend/host/sparse_clone.h"
 
 namespace catamaran {
 namespace {
 
-constexpr char kTap[] = "tap0";
 constexpr char kWritableSerial[] = "writable";
 constexpr uint32_t kMostCpus = 64;
 // Longer than loading a template from a disk takes; a boot takes longer still.
@@ -62,15 +61,18 @@ Status PrepareFiles(const spec::SandboxSpec& sandbox, const HostPath& writable) 
   return CloneSparse(HostPath(machine.writable_disk()), writable);
 }
 
+uint32_t MostCpus() {
+  return std::min(std::max(1u, std::thread::hardware_concurrency()), kMostCpus);
+}
+
 // A pod's CPU limit in whole CPUs, rounded up.
 uint32_t CpusOf(const spec::SandboxSpec& sandbox) {
-  const uint32_t host = std::max(1u, std::thread::hardware_concurrency());
   uint32_t cpus = std::max<uint32_t>(1, sandbox.machine().cpus());
   const spec::Resources& resources = sandbox.resources();
   if (resources.cpu_quota_us() > 0 && resources.cpu_period_us() > 0)
     cpus = static_cast<uint32_t>((resources.cpu_quota_us() + resources.cpu_period_us() - 1) /
                                  resources.cpu_period_us());
-  return std::clamp(cpus, 1u, std::min(host, kMostCpus));
+  return std::clamp(cpus, 1u, MostCpus());
 }
 
 std::string Milliseconds(std::chrono::steady_clock::time_point since) {
@@ -106,24 +108,9 @@ Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostF
   return machine;
 }
 
-Result<UniqueFd> MakePodTap(const spec::SandboxSpec& sandbox) {
-  if (sandbox.network_namespace().empty() || sandbox.interfaces().empty()) return UniqueFd();
-  const spec::NetworkInterface& interface = sandbox.interfaces(0);
-  ASSIGN_OR_RETURN(UniqueFd netns, OpenFile(sandbox.network_namespace(), O_RDONLY));
-  UniqueFd tap;
-  RETURN_IF_ERROR(RunInNetworkNamespace(netns.get(), [&tap]() -> Status {
-    ASSIGN_OR_RETURN(tap, CreateTap({.name = kTap, .virtio_header = true}));
-    return {};
-  }));
-  ASSIGN_OR_RETURN(Netlink netlink, Netlink::OpenIn(netns.get()));
-  if (interface.mtu() != 0) RETURN_IF_ERROR(netlink.SetMtu(kTap, interface.mtu()));
-  RETURN_IF_ERROR(netlink.JoinLinks(interface.name(), kTap));
-  RETURN_IF_ERROR(netlink.SetLinkUp(kTap));
-  return tap;
-}
-
-QemuLaunch::QemuLaunch(EventLoop& loop, const spec::SandboxSpec& sandbox, Outcome done)
-    : loop_(loop), sandbox_(sandbox), done_(std::move(done)) {}
+QemuLaunch::QemuLaunch(EventLoop& loop, const spec::SandboxSpec& sandbox, Purpose purpose,
+                       Outcome done)
+    : loop_(loop), sandbox_(sandbox), purpose_(purpose), done_(std::move(done)) {}
 
 HostPath QemuLaunch::WritableDisk() const {
   return HostPath(sandbox_.data_directory()) / "writable.img";
@@ -187,10 +174,19 @@ void QemuLaunch::Prepared() {
   auto machine = ResolveMachine(sandbox_, findings_);
   if (!machine) return Finish(tl::unexpected<Error>(std::move(machine).error()));
   machine_ = std::move(*machine);
-  auto tap = MakePodTap(sandbox_);
-  if (!tap) return Finish(tl::unexpected<Error>(std::move(tap).error()));
-  tap_ = std::move(*tap);
+  if (auto made = MakeTap(); !made) return Finish(tl::unexpected<Error>(std::move(made).error()));
   AskForTemplate();
+}
+
+Status QemuLaunch::MakeTap() {
+  if (purpose_ == Purpose::kPod) {
+    ASSIGN_OR_RETURN(tap_, MakePodTap(sandbox_));
+    return {};
+  }
+  ASSIGN_OR_RETURN(WaitingTap waiting, MakeWaitingTap());
+  tap_ = std::move(waiting.tap);
+  tap_netns_ = std::move(waiting.netns);
+  return {};
 }
 
 void QemuLaunch::AskForTemplate() {
@@ -210,7 +206,8 @@ QemuStart QemuLaunch::PlanStart() const {
   start.machine = machine_;
   start.tap = tap_.get();
   start.machine.network = tap_.valid();
-  if (tap_.valid()) start.machine.mac = sandbox_.interfaces(0).mac();
+  // The guest gives it to its card where a template had another.
+  if (!sandbox_.interfaces().empty()) start.machine.mac = sandbox_.interfaces(0).mac();
   return start;
 }
 
@@ -253,6 +250,8 @@ void QemuLaunch::Clone(const Template& found) {
 }
 
 void QemuLaunch::Boot(const std::string& why) {
+  if (purpose_ == Purpose::kAhead)
+    return Finish(Fail(ErrorCode::kUnavailable, "no clone of a template: {}", why));
   const QemuStart start = PlanStart();
   if (auto running = Run(start); !running)
     return Finish(tl::unexpected<Error>(std::move(running).error()));
@@ -261,9 +260,33 @@ void QemuLaunch::Boot(const std::string& why) {
   AttachWritableDisk();
 }
 
+// The pod's machine is made up anew when the pod is known, so that one made from files that have
+// been replaced since, or of another size, is refused.
+void QemuLaunch::AwaitClaim() {
+  const spec::MachineSpec& spec = sandbox_.machine();
+  pod::PrepareSandboxResponse suits;
+  const auto [above, at_most] =
+      PodLimitsOfGuest(machine_.memory_bytes, spec.overhead_memory_bytes());
+  suits.mutable_memory_limit_bytes()->set_above(above);
+  suits.mutable_memory_limit_bytes()->set_at_most(at_most);
+  suits.mutable_cpu_limit_millis()->set_above((machine_.cpus - 1) * 1000);
+  if (machine_.cpus < MostCpus())
+    suits.mutable_cpu_limit_millis()->set_at_most(machine_.cpus * 1000);
+  const std::string key = TemplateKey(TemplateRequestFor(machine_));
+  auto netns = std::make_shared<UniqueFd>(std::move(tap_netns_));
+  vm_->AwaitClaim(suits,
+                  [netns, key, findings = findings_](const spec::SandboxSpec& sandbox) -> Status {
+                    ASSIGN_OR_RETURN(const QemuMachine due, ResolveMachine(sandbox, findings));
+                    if (TemplateKey(TemplateRequestFor(due)) != key)
+                      return Fail(ErrorCode::kFailedPrecondition, "another machine is due by now");
+                    return GiveTapToPod(*netns, sandbox);
+                  });
+}
+
 void QemuLaunch::AttachWritableDisk() {
   auto self = shared_from_this();
   tap_.Reset();  // QEMU has it
+  if (purpose_ == Purpose::kAhead) AwaitClaim();
   if (sandbox_.machine().writable_disk().empty()) return Finish(std::move(vm_));
   auto disk = OpenFile(WritableDisk().string(), O_RDWR);
   if (!disk) return Finish(tl::unexpected<Error>(std::move(disk).error()));
@@ -302,10 +325,18 @@ class QemuLauncher final : public VmLauncher {
   explicit QemuLauncher(EventLoop& loop) : loop_(loop) {}
   void Launch(const spec::SandboxSpec& sandbox,
               Completion<std::unique_ptr<VirtualMachine>> done) override {
-    std::make_shared<QemuLaunch>(loop_, sandbox, std::move(done))->Begin();
+    Begin(sandbox, QemuLaunch::Purpose::kPod, std::move(done));
+  }
+  void Prepare(const spec::SandboxSpec& sandbox,
+               Completion<std::unique_ptr<VirtualMachine>> done) override {
+    Begin(sandbox, QemuLaunch::Purpose::kAhead, std::move(done));
   }
 
  private:
+  void Begin(const spec::SandboxSpec& sandbox, QemuLaunch::Purpose purpose,
+             QemuLaunch::Outcome done) {
+    std::make_shared<QemuLaunch>(loop_, sandbox, purpose, std::move(done))->Begin();
+  }
   EventLoop& loop_;
 };
 

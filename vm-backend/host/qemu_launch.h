@@ -21,27 +21,27 @@ Result<std::string> QemuProgram(const spec::MachineSpec& machine);
 // it, kInvalidArgument naming the field where the specification cannot be right.
 Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostFindings& findings);
 
-// A tap in the pod's network namespace whose frames go to and come from the pod's interface, which
-// keeps the addresses that the guest gets: the pod's own stack never sees a frame again.
-Result<UniqueFd> MakePodTap(const spec::SandboxSpec& sandbox);
-
 // One launch under way: a pod's disk in a child and, where no shim of this boot has looked yet, the
-// host's probe in another; then QEMU, as a clone of a template where there is one.
+// host's probe in another; then QEMU, as a clone of a template where there is one. Ahead of its pod
+// it is such a clone or nothing.
 class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
  public:
   using Outcome = Completion<std::unique_ptr<VirtualMachine>>;
-  QemuLaunch(EventLoop& loop, const spec::SandboxSpec& sandbox, Outcome done);
+  enum class Purpose { kPod, kAhead };
+  QemuLaunch(EventLoop& loop, const spec::SandboxSpec& sandbox, Purpose purpose, Outcome done);
   // Keeps itself alive until it calls `done`.
   void Begin();
 
  private:
   void FindOut();
   void Prepared();
+  Status MakeTap();
   void AskForTemplate();
   void Clone(const Template& found);
   void Boot(const std::string& why);
   QemuStart PlanStart() const;
   Status Run(const QemuStart& start);
+  void AwaitClaim();
   void AttachWritableDisk();
   void Finish(Result<std::unique_ptr<VirtualMachine>> result);
   HostPath WritableDisk() const;
@@ -49,6 +49,7 @@ class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
 
   EventLoop& loop_;
   spec::SandboxSpec sandbox_;
+  const Purpose purpose_;
   Outcome done_;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   std::unique_ptr<ChildTask> probe_;
@@ -59,6 +60,7 @@ class QemuLaunch : public std::enable_shared_from_this<QemuLaunch> {
   bool disk_ready_ = false;
   QemuMachine machine_;
   UniqueFd tap_;
+  UniqueFd tap_netns_;  // ahead of the pod
   std::unique_ptr<TemplateQuestion> question_;
   std::unique_ptr<QemuStateTransfer> restoring_;
   std::unique_ptr<QemuVm> vm_;

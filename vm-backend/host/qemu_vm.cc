@@ -192,6 +192,32 @@ void QemuVm::Unplugged(const std::string& serial) {
   });
 }
 
+void QemuVm::AwaitClaim(pod::PrepareSandboxResponse suits, Claiming claiming) {
+  suits_ = std::move(suits);
+  claiming_ = std::move(claiming);
+}
+
+void QemuVm::Rest(Done done) {
+  rests_since_ = std::chrono::steady_clock::now();
+  monitor_->Execute("stop", json::object(), [done = std::move(done)](Result<json> stopped) mutable {
+    if (stopped) return done({});
+    done(tl::unexpected<Error>(std::move(stopped).error()));
+  });
+}
+
+void QemuVm::Claim(const spec::SandboxSpec& sandbox, Done done) {
+  auto claiming = std::move(claiming_);
+  if (!claiming) return done(Fail(ErrorCode::kFailedPrecondition, "the machine waits for no pod"));
+  if (auto claimed = claiming(sandbox); !claimed) return done(std::move(claimed));
+  const auto waited = std::chrono::steady_clock::now() - rests_since_;
+  details_["pool_waited_ms"] =
+      std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(waited).count());
+  monitor_->Execute("cont", json::object(), [done = std::move(done)](Result<json> runs) mutable {
+    if (runs) return done({});
+    done(tl::unexpected<Error>(std::move(runs).error()));
+  });
+}
+
 void QemuVm::OnExit(UniqueFunction<void(std::string reason)> callback) {
   on_exit_ = std::move(callback);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +33,9 @@ class QemuVm final : public VirtualMachine {
   void AttachDisk(const VmDisk& disk, Done done) override;
   void AttachDevice(UniqueFd device, const std::string& serial, bool readonly, Done done) override;
   void DetachDisk(const std::string& serial, Done done) override;
+  void Rest(Done done) override;
+  void Claim(const spec::SandboxSpec& sandbox, Done done) override;
+  pod::PrepareSandboxResponse suits() const override { return suits_; }
   void Kill(Done done) override;
   void OnExit(UniqueFunction<void(std::string reason)> callback) override;
   bool shares_host_files() const override { return false; }
@@ -40,6 +44,9 @@ class QemuVm final : public VirtualMachine {
 
   // A raw image, open for reading and writing, that the guest may write to.
   void AttachWritable(UniqueFd image, const std::string& serial, Done done);
+  // For a machine that waits: which pods it suits, and what else Claim is for one.
+  using Claiming = UniqueFunction<Status(const spec::SandboxSpec&)>;
+  void AwaitClaim(pod::PrepareSandboxResponse suits, Claiming claiming);
   void SetDetail(const std::string& key, const std::string& value) { details_[key] = value; }
   QmpClient& monitor() { return *monitor_; }
   std::string ConsoleTail() { return console_->Tail(); }
@@ -64,6 +71,9 @@ class QemuVm final : public VirtualMachine {
   std::map<std::string, Done> detaching_;
   std::string writable_serial_;
   std::map<std::string, std::string> details_;
+  pod::PrepareSandboxResponse suits_;
+  Claiming claiming_;
+  std::chrono::steady_clock::time_point rests_since_;
   bool killed_ = false;
   std::string ended_;  // why; empty while it runs
   std::vector<Done> waiting_for_end_;

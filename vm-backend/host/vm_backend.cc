@@ -54,29 +54,45 @@ VmBackend::VmBackend(EventLoop& loop, Launchers launchers, HostVolumesFactory vo
 
 VmBackend::~VmBackend() { *alive_ = false; }
 
-void VmBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
-                              Completion<pod::CreateSandboxResponse> done) {
-  if (state_ != State::kNone) return done(Fail(ErrorCode::kAlreadyExists, "the sandbox exists"));
-  if (auto refused = RefuseSandbox(request.sandbox()); !refused)
-    return done(tl::unexpected<Error>(std::move(refused).error()));
-  const bool process = request.sandbox().machine().launcher() == spec::MachineSpec::PROCESS;
+Result<VmLauncher*> VmBackend::LauncherOf(const spec::SandboxSpec& sandbox) {
+  const bool process = sandbox.machine().launcher() == spec::MachineSpec::PROCESS;
   VmLauncher* launcher = process ? launchers_.process.get() : launchers_.qemu.get();
   if (launcher == nullptr)
-    return done(Fail(ErrorCode::kInvalidArgument, "machine.launcher: PROCESS is for tests"));
-  sandbox_ = request.sandbox();
-  state_ = State::kStarting;
-  create_done_ = std::move(done);
+    return Fail(ErrorCode::kInvalidArgument, "machine.launcher: PROCESS is for tests");
+  return launcher;
+}
+
+Completion<std::unique_ptr<VirtualMachine>> VmBackend::WhenLaunched(State state) {
+  return [this, alive = alive_, state](Result<std::unique_ptr<VirtualMachine>> machine) {
+    if (!*alive || state_ != state) return;  // destroyed meanwhile: so is the machine
+    if (!machine) return FailStart(std::move(machine).error());
+    MachineLaunched(std::move(*machine));
+  };
+}
+
+void VmBackend::StartBootTimer() {
   auto timer = loop_.RunAfter(kBootPatience, [this] {
     FailStart({ErrorCode::kDeadlineExceeded, 0, "the machine's agent did not answer in time"});
   });
   if (timer) boot_timer_ = std::move(*timer);
-  launcher->Launch(sandbox_,
-                   [this, alive = alive_](Result<std::unique_ptr<VirtualMachine>> machine) {
-                     if (!*alive || state_ != State::kStarting)
-                       return;  // destroyed meanwhile: so is the machine
-                     if (!machine) return FailStart(std::move(machine).error());
-                     MachineLaunched(std::move(*machine));
-                   });
+}
+
+void VmBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
+                              Completion<pod::CreateSandboxResponse> done) {
+  if (state_ == State::kGone) return done(tl::unexpected<Error>(Unusable().error()));
+  if (state_ != State::kNone && state_ != State::kPrepared)
+    return done(Fail(ErrorCode::kAlreadyExists, "the sandbox exists"));
+  if (auto refused = RefuseSandbox(request.sandbox()); !refused)
+    return done(tl::unexpected<Error>(std::move(refused).error()));
+  auto launcher = LauncherOf(request.sandbox());
+  if (!launcher) return done(tl::unexpected<Error>(std::move(launcher).error()));
+  create_done_ = std::move(done);
+  const bool prepared = state_ == State::kPrepared;
+  state_ = State::kStarting;
+  StartBootTimer();
+  if (prepared) return ClaimMachine(request.sandbox());
+  sandbox_ = request.sandbox();
+  (*launcher)->Launch(sandbox_, WhenLaunched(State::kStarting));
 }
 
 void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
@@ -122,13 +138,14 @@ spec::SandboxSpec VmBackend::GuestSandbox() const {
 }
 
 void VmBackend::AgentAnswered(Result<pod::HelloResponse> hello) {
-  if (state_ != State::kStarting) return;
+  if (state_ != State::kStarting && state_ != State::kPreparing) return;
   if (!hello) {
     // Its machine's end, which follows, says why.
     if (hello.error().code == ErrorCode::kUnavailable)
       return AgentGone("the agent is gone: " + hello.error().message);
     return FailStart(std::move(hello).error().While("the machine's agent"));
   }
+  if (state_ == State::kPreparing) return PrepareGuest();
   clock_.Answer(hello->clock_ns());
   if (!clock_.done() && !machine_->shares_host_files()) return AskAgent();
   pod::CreateSandboxRequest request;
@@ -151,12 +168,14 @@ void VmBackend::SandboxMade(Result<pod::CreateSandboxResponse> made) {
 
 // Whatever failed, the machine goes: the sandbox was never made.
 void VmBackend::FailStart(Error error) {
-  if (state_ != State::kStarting) return;
+  if (state_ != State::kStarting && state_ != State::kPreparing) return;
   state_ = State::kGone;
   gone_reason_ = error.message;
   boot_timer_.Cancel();
-  ReleaseMachine([done = std::move(create_done_), error = std::move(error)](Status) mutable {
-    done(tl::unexpected<Error>(std::move(error)));
+  ReleaseMachine([created = std::move(create_done_), prepared = std::move(prepare_done_),
+                  error = std::move(error)](Status) mutable {
+    if (created) return created(tl::unexpected<Error>(std::move(error)));
+    prepared(tl::unexpected<Error>(std::move(error)));
   });
 }
 
@@ -169,13 +188,13 @@ void VmBackend::AgentGone(const std::string& reason) {
 }
 
 void VmBackend::MachineGone(const std::string& reason) {
-  if (state_ == State::kStarting) {
+  if (state_ == State::kStarting || state_ == State::kPreparing) {
     // The commonest cause is a kernel and an initramfs that do not fit.
     return FailStart(Error{ErrorCode::kUnavailable, 0, reason}.While(
         fmt::format("machine of kernel \"{}\" and initramfs \"{}\"", sandbox_.machine().kernel(),
                     sandbox_.machine().initramfs())));
   }
-  if (state_ != State::kRunning) return;
+  if (state_ != State::kRunning && state_ != State::kPrepared) return;
   state_ = State::kGone;
   gone_reason_ = reason;
   std::vector<pod::Event> events;
@@ -212,9 +231,9 @@ void VmBackend::ReleaseMachine(Done done) {
 }
 
 void VmBackend::DestroySandbox(Done done) {
-  if (state_ == State::kStarting)
+  if (state_ == State::kStarting || state_ == State::kPreparing)
     FailStart({ErrorCode::kAborted, 0, "the sandbox was destroyed while it started"});
-  if (state_ == State::kRunning) {
+  if (state_ == State::kRunning || state_ == State::kPrepared) {
     state_ = State::kGone;
     gone_reason_ = "the sandbox was destroyed";
     for (const auto& [id, container] : containers_)

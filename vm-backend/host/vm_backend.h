@@ -22,9 +22,11 @@ namespace catamaran {
 // The vm hull behind the seam: a machine from a VmLauncher, the agent in it, and the translation of
 // the host's words (files, blobs) into the guest's (disks, volumes).
 //
-//   none ──CreateSandbox──▶ starting ──agent answers──▶ running ──▶ gone
-//                              └──────── any failure ───────────────▶ gone
+//   none ──────────────CreateSandbox──────────────▶ starting ──agent answers──▶ running ──▶ gone
+//     └─PrepareSandbox─▶ preparing ─▶ prepared ─┘      └──────── any failure ──────────────▶ gone
 //
+// A machine that is prepared is a clone whose agent has answered, which holds its disk, and whose
+// CPUs stand still; it is nobody's until CreateSandbox gives it its pod (vm_backend_prepare.cc).
 // When the machine ends by itself every process that ran in it is reported as killed (137), then
 // the sandbox as failed, with a reason.
 class VmBackend final : public SandboxBackend {
@@ -38,6 +40,8 @@ class VmBackend final : public SandboxBackend {
   ~VmBackend() override;
 
   void SetEventSink(EventSink sink) override;
+  void PrepareSandbox(const pod::PrepareSandboxRequest& request,
+                      Completion<pod::PrepareSandboxResponse> done) override;
   void CreateSandbox(const pod::CreateSandboxRequest& request,
                      Completion<pod::CreateSandboxResponse> done) override;
   void DestroySandbox(Done done) override;
@@ -59,14 +63,21 @@ class VmBackend final : public SandboxBackend {
   void Resume(Done done) override;
 
  private:
-  enum class State { kNone, kStarting, kRunning, kGone };
+  enum class State { kNone, kPreparing, kPrepared, kStarting, kRunning, kGone };
   struct Container {
     spec::ContainerStatus status;
     std::vector<std::string> images;   // keys in disks_, one per use
     std::vector<std::string> devices;  // in devices_, likewise
   };
 
+  Result<VmLauncher*> LauncherOf(const spec::SandboxSpec& sandbox);
+  // How the launcher's outcome comes back, in this state only.
+  Completion<std::unique_ptr<VirtualMachine>> WhenLaunched(State state);
+  void StartBootTimer();
   void MachineLaunched(std::unique_ptr<VirtualMachine> machine);
+  void PrepareGuest();
+  void RestMachine();
+  void ClaimMachine(const spec::SandboxSpec& sandbox);
   void AskAgent();
   void AgentAnswered(Result<pod::HelloResponse> hello);
   void SandboxMade(Result<pod::CreateSandboxResponse> made);
@@ -92,6 +103,7 @@ class VmBackend final : public SandboxBackend {
   State state_ = State::kNone;
   std::string gone_reason_;
   spec::SandboxSpec sandbox_;
+  Completion<pod::PrepareSandboxResponse> prepare_done_;
   Completion<pod::CreateSandboxResponse> create_done_;
   EventLoop::Watch boot_timer_;
   EventLoop::Watch gone_timer_;

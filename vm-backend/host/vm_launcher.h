@@ -45,6 +45,15 @@ class VirtualMachine {
   // The guest must have unmounted it. Unknown serials are success.
   virtual void DetachDisk(const std::string& serial, Done done) = 0;
 
+  // For machines of VmLauncher::Prepare. Rest, once the agent has answered: stops the CPUs, so that
+  // the machine costs memory and nothing else while it waits. Claim, once: gives it to this pod,
+  // whose network it joins, and lets the CPUs run; kFailedPrecondition where Launch would make
+  // another machine for it, now.
+  virtual void Rest(Done done) = 0;
+  virtual void Claim(const spec::SandboxSpec& sandbox, Done done) = 0;
+  // Which pods Launch would make such a machine for.
+  virtual pod::PrepareSandboxResponse suits() const = 0;
+
   // Ends the machine: done once its processes are gone. Idempotent.
   virtual void Kill(Done done) = 0;
 
@@ -75,6 +84,10 @@ class VmLauncher {
   // that failed), kInvalidArgument for a machine specification that cannot be right.
   virtual void Launch(const spec::SandboxSpec& sandbox,
                       Completion<std::unique_ptr<VirtualMachine>> done) = 0;
+  // The same ahead of the pod, of which `sandbox` has folders and machine only; see
+  // VirtualMachine::Claim. A clone of a template or nothing: kUnavailable where there is none.
+  virtual void Prepare(const spec::SandboxSpec& sandbox,
+                       Completion<std::unique_ptr<VirtualMachine>> done) = 0;
 };
 
 }  // namespace catamaran

@@ -12,6 +12,7 @@
 #include "sandbox/kernel/unix_socket.h"
 #include "sandbox/probes/probe.h"
 #include "vm-backend/host/guest_files.h"
+#include "vm-backend/host/pod_tap.h"
 #include "vm-backend/host/qemu_launch.h"
 #include "vm-backend/probes/qemu_probe.h"
 #include "vm-backend/volumes/volume_server.h"

@@ -23,12 +23,31 @@ class FakeShimClient final : public ShimClient {
     return pod::HelloResponse();
   }
 
+  Result<pod::PrepareSandboxResponse> PrepareSandbox(const pod::PrepareSandboxRequest&,
+                                                     Deadline deadline) override {
+    RETURN_IF_ERROR(Enter("prepare-sandbox", deadline));
+    std::lock_guard lock(world_.mutex);
+    shim_->prepared = true;
+    pod::PrepareSandboxResponse response;
+    response.mutable_memory_limit_bytes()->set_above(100 << 20);
+    response.mutable_memory_limit_bytes()->set_at_most(200 << 20);
+    response.mutable_cpu_limit_millis()->set_at_most(1000);
+    return response;
+  }
+
   Result<pod::CreateSandboxResponse> CreateSandbox(const pod::CreateSandboxRequest&,
                                                    Deadline deadline) override {
     RETURN_IF_ERROR(Enter("create-sandbox", deadline));
+    bool prepared = false;
+    {
+      std::lock_guard lock(world_.mutex);
+      prepared = shim_->prepared;
+    }
+    if (prepared) RETURN_IF_ERROR(Enter("claim", deadline));
     std::lock_guard lock(world_.mutex);
     shim_->sandbox_ready = true;
     pod::CreateSandboxResponse response;
+    if (prepared) response.mutable_details()->insert({"start", "from the pool"});
     response.set_kernel_release("6.1.0-fake");
     return response;
   }

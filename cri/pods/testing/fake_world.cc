@@ -164,6 +164,15 @@ class FakeCgroups final : public PodCgroups {
   explicit FakeCgroups(FakeWorld& world) : world_(world) {}
 
   Status Make(const std::string&) override { return {}; }
+  Status Move(const std::string& from, const std::string& to) override {
+    RETURN_IF_ERROR(world_.Step("move-cgroup"));
+    std::lock_guard lock(world_.mutex);
+    const auto group = [](const std::string& leaf) { return leaf.substr(0, leaf.rfind('/')); };
+    for (const auto& [pod, shim] : world_.shims)
+      if (shim->cgroup == group(from)) shim->cgroup = group(to);
+    world_.cgroups.insert(group(to));
+    return {};
+  }
   Status Kill(const std::string& path, Deadline) override {
     RETURN_IF_ERROR(world_.Step("kill-cgroup"));
     std::vector<std::string> killed;

@@ -31,7 +31,8 @@ class FakeWorld {
   std::function<Status(const std::string& step)> on_step;
 
   struct Shim {
-    bool frozen = false;  // takes no more calls: they run into their deadline
+    bool frozen = false;    // takes no more calls: they run into their deadline
+    bool prepared = false;  // ahead of its pod
     bool sandbox_ready = false;
     std::string cgroup;
     UniqueFd lock;

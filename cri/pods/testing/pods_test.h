@@ -35,6 +35,9 @@ class PodsTest : public testing::Test {
   virtual std::unique_ptr<ShimManager> NewShimManager() { return world_->NewShimManager(); }
   virtual PodCgroups& cgroups() { return world_->cgroup_driver(); }
 
+  // Of every daemon that is started.
+  virtual void Configure(Config&) {}
+
   void StartDaemon(const std::string& boot_id = "this-boot") {
     pods_.reset();
     Config config;
@@ -42,6 +45,7 @@ class PodsTest : public testing::Test {
     config.run = folder_ / "run";
     config.cgroup_root = "/fake";
     config.handlers = {{.name = "ns"}, {.name = "vm", .hull = HandlerConfig::Hull::kVm}};
+    Configure(config);
     PodsParts parts{.shims = NewShimManager(),
                     .images = world_->images(),
                     .network = world_->network(),
