@@ -29,6 +29,7 @@ TEST(Config, HasEveryDefaultWhenTheFileIsEmpty) {
   EXPECT_EQ(vm->machine.kernel(), "/usr/share/catamaran/guest/vmlinuz");
   EXPECT_EQ(vm->machine.template_folder(), "/var/lib/catamaran/templates");
   EXPECT_TRUE(vm->machine.use_template());
+  EXPECT_EQ(vm->pool, 0u);
 }
 
 TEST(Config, TakesEveryKeyOfTheFile) {
@@ -47,6 +48,7 @@ log: {level: debug}
 images: {hosts_dir: /h, docker_config: /d.json, pinned: [busybox, "r.test:5000/a/b:2"]}
 handlers:
   - {name: small, backend: ns}
+  - {name: ready, backend: vm, machine: {pool: 64}}
   - name: big
     backend: vm
     machine: {kernel: /k, initramfs: /i, command_line: quiet, writable_disk: /w,
@@ -76,6 +78,8 @@ handlers:
   EXPECT_FALSE(big->machine.use_template());
   EXPECT_TRUE(big->machine.allow_emulation());
   EXPECT_EQ(big->machine.launcher(), spec::MachineSpec::QEMU);
+  EXPECT_EQ(big->pool, 0u);
+  EXPECT_EQ(config->FindHandler("ready")->pool, 64u);
 }
 
 TEST(Config, LetsFlagsWinOverTheFile) {
@@ -158,6 +162,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "from 64Mi"},
         WrongFile{"Cpus", "handlers: [{name: v, backend: vm, machine: {cpus: 0}}]\n",
                   "must be a number from 1 to 255"},
+        WrongFile{"LargePool", "handlers: [{name: v, backend: vm, machine: {pool: 65}}]\n",
+                  "handlers[0].machine.pool: '65' is wrong: must be a number from 0 to 64"},
+        WrongFile{"PoolOfBootedMachines",
+                  "handlers: [{name: v, backend: vm, machine: {pool: 1, template: off}}]\n",
+                  "without a pool where template is off"},
         WrongFile{
             "DefaultHandler", "root: /r\ndefault_handler: kata\n",
             "c.yaml:2: default_handler: 'kata' is wrong: must be one of the handlers: ns, vm"}),

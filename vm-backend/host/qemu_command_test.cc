@@ -99,5 +99,25 @@ TEST(GuestMemory, IsTheLimitPlusOverheadRoundedUpToAClass) {
         << row.limit / kMiB << " MiB";
 }
 
+TEST(GuestMemory, SaysWhichLimitsItIsFor) {
+  constexpr uint64_t kMiB = 1 << 20;
+  for (const uint64_t overhead : {uint64_t{0}, 64 * kMiB, 100 * kMiB, 128 * kMiB}) {
+    uint64_t guest = 128 * kMiB;
+    for (int step = 0; step < 12; ++step) {
+      const auto [above, at_most] = PodLimitsOfGuest(guest, overhead);
+      SCOPED_TRACE(std::to_string(guest / kMiB) + " MiB, overhead " + std::to_string(overhead));
+      if (at_most > above) {
+        EXPECT_EQ(GuestMemoryBytes(at_most, 0, overhead), guest);
+        EXPECT_EQ(GuestMemoryBytes(above + 1, 0, overhead), guest);
+        EXPECT_GT(GuestMemoryBytes(at_most + 1, 0, overhead), guest);
+        if (above > 0) {
+          EXPECT_LT(GuestMemoryBytes(above, 0, overhead), guest);
+        }
+      }
+      guest = GuestMemoryBytes(guest + 1, 0, 1);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace catamaran

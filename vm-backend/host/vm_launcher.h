@@ -45,8 +45,9 @@ class VirtualMachine {
   // The guest must have unmounted it. Unknown serials are success.
   virtual void DetachDisk(const std::string& serial, Done done) = 0;
 
-  // For machines of VmLauncher::Prepare. Rest, once the agent has answered: stops the CPUs, so that
-  // the machine costs memory and nothing else while it waits. Claim, once: gives it to this pod,
+  // For machines of VmLauncher::Prepare. Rest, once the agent has answered: stops the machine, so
+  // that it costs memory and nothing else while it waits; it can do nothing then but be claimed or
+  // killed. Claim, once: gives it to this pod,
   // whose network it joins, and lets the CPUs run; kFailedPrecondition where Launch would make
   // another machine for it, now.
   virtual void Rest(Done done) = 0;

@@ -101,4 +101,7 @@ Status VmmProcess::Kill() {
   return SendSignal(child_.pidfd.get(), SIGKILL);
 }
 
+Status VmmProcess::Suspend() { return SendSignal(child_.pidfd.get(), SIGSTOP); }
+Status VmmProcess::Resume() { return SendSignal(child_.pidfd.get(), SIGCONT); }
+
 }  // namespace catamaran

@@ -41,6 +41,10 @@ class VmmProcess {
 
   // Sends SIGKILL; `ended` tells when it is gone.
   Status Kill();
+  // SIGSTOP and SIGCONT: while it is suspended it uses no processor, and answers nothing. Kill
+  // works all the same.
+  Status Suspend();
+  Status Resume();
   pid_t pid() const { return child_.pid; }
 
  private:
