@@ -25,6 +25,7 @@ constexpr std::chrono::seconds kFillLimit{300};
 struct PoolFacts {
   size_t waiting = 0;
   uint64_t made = 0, used = 0, lost = 0, failed_claims = 0;
+  std::string last_error;
   std::string text;
 };
 
@@ -58,12 +59,14 @@ class Pool : public WorldTest {
     auto started = world().RestartDaemon();
     ASSERT_TRUE(started) << started.error().message;
   }
+  // Nothing where there is no pool or the daemon is gone.
   PoolFacts Facts() {
     v1::StatusRequest request;
     request.set_verbose(true);
     const auto status = cri().Status(request);
-    const auto found = status->info().find("pool");
     PoolFacts facts;
+    if (!status.ok()) return facts;
+    const auto found = status->info().find("pool");
     if (found == status->info().end()) return facts;
     facts.text = found->second;
     const auto pool = nlohmann::json::parse(found->second).at(kVmPool);
@@ -72,6 +75,7 @@ class Pool : public WorldTest {
     facts.used = pool.at("used");
     facts.lost = pool.at("lost");
     facts.failed_claims = pool.at("failedClaims");
+    facts.last_error = pool.at("lastError");
     return facts;
   }
   void AwaitFull() {
@@ -142,6 +146,12 @@ class Pool : public WorldTest {
     return status ? status->status().network().ip() : status.error().message;
   }
 
+  // A program of a life with a pool dies at its 1st step, and some others up to the last: the pool
+  // fills, a pod takes of it, lives and is removed. After each the next daemon must end what waited,
+  // fill its pool and start pods from it.
+  void KillAtStepsOf(const std::string& program);
+  bool LiveOnce();
+
   std::vector<std::unique_ptr<PlainPod>> pods_;
 };
 
@@ -163,6 +173,54 @@ void Pool::ExpectWhole(PlainPod& pod) {
   EXPECT_NE(FindPodProcess(pod.id(), "qemu-system-x86"), 0) << "not in the pod's cgroup";
   EXPECT_NE(FindPodProcess(pod.id(), "catamaran-shim"), 0) << "not in the pod's cgroup";
 }
+
+// Whether all of it worked.
+bool Pool::LiveOnce() {
+  const auto settled = [this] {
+    const PoolFacts facts = Facts();
+    return !world().daemon().running() || facts.waiting == kPool || !facts.last_error.empty();
+  };
+  if (!WaitUntil(settled, kFillLimit) || Facts().waiting != kPool) return false;
+  PlainPod& pod = NewPod(kVmPool);
+  bool whole = true;
+  for (const auto& step :
+       {&PlainPod::Run, &PlainPod::Create, &PlainPod::Start, &PlainPod::StopAndRemove})
+    whole = whole && (pod.*step)();
+  const PoolFacts facts = Facts();
+  return whole && facts.used == 1 && facts.last_error.empty() && world().daemon().running();
+}
+
+void Pool::KillAtStepsOf(const std::string& program) {
+  // A life takes seconds under emulation: `./dev test --all` tries every step.
+  const int stride = getenv("CATAMARAN_E2E_EVERY_STEP") != nullptr ? 1 : 13;
+  constexpr int kMostSteps = 1000;
+  int step = 1;
+  for (bool lived = false; !lived && step < kMostSteps; step += stride) {
+    SCOPED_TRACE(fmt::format("{}:{}", program, step));
+    world().daemon().Kill();
+    (void)world().RestartDaemon({fmt::format("CATAMARAN_ABORT_AT={}:{}", program, step)});
+    lived = LiveOnce();
+    world().daemon().Kill();
+    auto restarted = world().RestartDaemon();
+    ASSERT_TRUE(restarted) << restarted.error().message;
+    pods_.clear();  // stopped and removed, as the kubelet would
+    ASSERT_EQ(cri().ListPodSandbox({})->items_size(), 0);
+    ASSERT_NO_FATAL_FAILURE(AwaitFull());
+    EXPECT_EQ(WaitingIds().size(), kPool) << "folders of pods that nobody owns";
+    PlainPod& pod = NewPod(kVmPool);
+    ASSERT_NO_FATAL_FAILURE(Start(pod));
+    EXPECT_TRUE(Waited(MachineOf(pod)));
+    pods_.clear();
+    if (HasFailure()) return;
+  }
+  ASSERT_LT(step, kMostSteps) << "no life completed";
+  printf("%s: a life with a pool has fewer than %d steps\n", program.c_str(), step);
+  EXPECT_GT(step, 3 + stride) << "the counter never fired";
+}
+
+TEST_F(Pool, ConvergesAfterTheDaemonDiesAtSomeStep) { KillAtStepsOf("daemon"); }
+
+TEST_F(Pool, ConvergesAfterTheShimDiesAtSomeStep) { KillAtStepsOf("shim"); }
 
 TEST_F(Pool, PodsTakeMachinesThatWaitAndLackNothing) {
   std::set<std::string> waited;
