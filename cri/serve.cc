@@ -13,6 +13,7 @@
 #include "cri/service/grpc_server.h"
 #include "cri/service/log.h"
 #include "cri/service/readiness.h"
+#include "cri/streaming/streaming_server.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 #include "shim/client/shim_client.h"
@@ -69,6 +70,7 @@ struct Daemon {
   std::unique_ptr<PodNetwork> network;
   std::unique_ptr<PodCgroups> cgroups;
   std::unique_ptr<Pods> pods;
+  std::unique_ptr<StreamingServer> streaming;
 };
 
 Result<Daemon> MakeDaemon(const Config& config) {
@@ -85,6 +87,9 @@ Result<Daemon> MakeDaemon(const Config& config) {
   PodsParts parts{std::move(shims), *daemon.images, *daemon.network, *daemon.cgroups, WriteNotice};
   daemon.pods = std::make_unique<Pods>(config, std::move(parts), std::move(boot_id));
   RETURN_IF_ERROR(daemon.pods->Recover(Deadline::After(kRecoveryPatience)));
+  ASSIGN_OR_RETURN(daemon.streaming, StreamingServer::Start({.address = config.streaming.address,
+                                                             .port = config.streaming.port,
+                                                             .idle = config.streaming.idle}));
   return daemon;
 }
 
@@ -104,7 +109,7 @@ Status Serve(const Config& config, int ready_fd) {
   ASSIGN_OR_RETURN(const Daemon daemon, MakeDaemon(config));
   ASSIGN_OR_RETURN(const auto server,
                    GrpcServer::Start(socket, {config, *daemon.images, *daemon.puller,
-                                              *daemon.network, *daemon.pods}));
+                                              *daemon.network, *daemon.pods, *daemon.streaming}));
   Log(LogLevel::kInfo, "serving",
       {{"listen", config.listen},
        {"root", config.root.string()},

@@ -78,6 +78,18 @@ Status ContainerLog::Watch(Stream& stream, UniqueFd fd) {
   return {};
 }
 
+void ContainerLog::Stream::SetReading(bool on) {
+  // One that has ended has nothing to change.
+  if (watch.active()) watch.SetEvents(on ? EPOLLIN : 0U).map_error([](const Error&) {});
+}
+
+Status ContainerLog::Attach(UniqueFd out, UniqueFd err) {
+  // A stream that has ended, or that a terminal has not, ends for its watchers at once.
+  if (out_.fd.valid()) RETURN_IF_ERROR(out_.attached.Add(std::move(out)));
+  if (err_.fd.valid()) RETURN_IF_ERROR(err_.attached.Add(std::move(err)));
+  return {};
+}
+
 bool ContainerLog::ReadOnce(Stream& stream, size_t limit, size_t* count) {
   char buffer[kReadSize];
   const ssize_t result = read(stream.fd.get(), buffer, std::min(limit, sizeof buffer));
@@ -87,9 +99,12 @@ bool ContainerLog::ReadOnce(Stream& stream, size_t limit, size_t* count) {
     stream.formatter.Finish(Now(), records_);
     stream.watch.Cancel();
     stream.fd.Reset();
+    stream.attached.End();
     return false;
   }
   stream.formatter.Append({buffer, *count}, Now(), records_);
+  stream.attached.Write({buffer, *count});
+  if (stream.attached.lags()) stream.SetReading(false);
   return true;
 }
 
@@ -104,6 +119,7 @@ void ContainerLog::DrainStream(Stream& stream) {
     WriteRecords();
   }
   if (stream.fd.valid()) stream.formatter.Finish(Now(), records_);
+  stream.attached.End();
 }
 
 void ContainerLog::Drain() {

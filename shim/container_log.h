@@ -5,6 +5,7 @@
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/kernel/event_loop.h"
+#include "shim/attached_outputs.h"
 #include "shim/log_format.h"
 
 namespace catamaran {
@@ -28,18 +29,25 @@ class ContainerLog {
   // Afterwards every byte goes to a new file at the path, which exists. Where it cannot be opened
   // the old one stays in use.
   Status Reopen();
-  // Writes what the pipes hold now, also a line without its end.
+  // From now on also to these, where they are valid.
+  Status Attach(UniqueFd out, UniqueFd err);
+  // The container has ended: writes what the pipes hold now, also a line without its end, and ends
+  // what is attached.
   void Drain();
 
  private:
   struct Stream {
-    explicit Stream(std::string_view name) : formatter(name) {}
+    Stream(EventLoop& loop, std::string_view name)
+        : formatter(name), attached(loop, [this] { SetReading(true); }) {}
+    void SetReading(bool on);
     UniqueFd fd;
     EventLoop::Watch watch;
     LogFormatter formatter;
+    AttachedOutputs attached;
   };
 
-  ContainerLog(EventLoop& loop, std::string path) : loop_(loop), path_(std::move(path)) {}
+  ContainerLog(EventLoop& loop, std::string path)
+      : loop_(loop), path_(std::move(path)), out_(loop, "stdout"), err_(loop, "stderr") {}
   Status Watch(Stream& stream, UniqueFd fd);
   // Reads once; false at the end of the stream, or where nothing is there.
   bool ReadOnce(Stream& stream, size_t limit, size_t* count);
@@ -50,7 +58,7 @@ class ContainerLog {
   EventLoop& loop_;
   const std::string path_;
   UniqueFd file_;
-  Stream out_{"stdout"}, err_{"stderr"};
+  Stream out_, err_;
   std::string records_;  // reused
 };
 

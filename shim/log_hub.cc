@@ -65,6 +65,21 @@ void LogHub::Reopen(const std::string& container_id, Done done) {
   Ask(log::LogRequest::REOPEN, container_id, std::move(done));
 }
 
+void LogHub::Attach(const std::string& container_id, UniqueFd out, UniqueFd err, Done done) {
+  log::LogRequest request;
+  request.set_id(next_id_++);
+  request.set_verb(log::LogRequest::ATTACH);
+  request.set_container_id(container_id);
+  request.set_out(out.valid());
+  request.set_err(err.valid());
+  std::vector<UniqueFd> fds;
+  for (UniqueFd* fd : {&out, &err})
+    if (fd->valid()) fds.push_back(std::move(*fd));
+  if (auto started = StartProcess(); !started) return done(tl::unexpected(started.error()));
+  if (auto sent = Send(request, std::move(fds)); !sent) return done(std::move(sent));
+  Await(std::move(request), std::move(done));
+}
+
 void LogHub::Drain(const std::string& container_id, UniqueFunction<void()> done) {
   if (!logs_.contains(container_id)) return done();
   Ask(log::LogRequest::DRAIN, container_id,
@@ -85,9 +100,13 @@ void LogHub::Ask(log::LogRequest::Verb verb, const std::string& container_id, Do
   if (auto started = StartProcess(); !started) return done(tl::unexpected(started.error()));
   // Where sending fails the process has just died: its successor is asked again.
   (void)Send(request);
+  Await(std::move(request), std::move(done));
+}
+
+void LogHub::Await(log::LogRequest request, Done done) {
   const uint64_t id = request.id();
   EventLoop::Watch limit;
-  if (verb == log::LogRequest::DRAIN) {
+  if (request.verb() == log::LogRequest::DRAIN) {
     auto timer = loop_.RunAfter(kDrainLimit, [this, id] {
       auto late = pending_.find(id);
       if (late == pending_.end()) return;
@@ -100,9 +119,10 @@ void LogHub::Ask(log::LogRequest::Verb verb, const std::string& container_id, Do
   pending_[id] = {std::move(request), std::move(done), std::move(limit)};
 }
 
-Status LogHub::Send(const log::LogRequest& request) {
+Status LogHub::Send(const log::LogRequest& request, std::vector<UniqueFd> fds) {
   Message message;
   message.type = MessageType::kRequest;
+  message.fds = std::move(fds);
   log::LogRequest sent = request;
   if (request.verb() == log::LogRequest::ADD) {
     const Log& log = logs_.at(request.container_id());
@@ -147,9 +167,13 @@ void LogHub::OnProcessEnd() {
     // Requests that were under way for containers whose log is open come after the opening.
     std::map<uint64_t, Pending> asked = std::exchange(pending_, {});
     std::map<std::string, Done> adding;
-    for (auto& [id, pending] : asked)
+    for (auto& [id, pending] : asked) {
       if (pending.request.verb() == log::LogRequest::ADD)
         adding[pending.request.container_id()] = std::move(pending.done);
+      // Its descriptors went with the dead one.
+      if (pending.request.verb() == log::LogRequest::ATTACH)
+        pending.done(Fail(ErrorCode::kUnavailable, "the log process was killed; attach again"));
+    }
     for (auto& [container_id, log] : logs_) {
       auto waiting = adding.find(container_id);
       log.resumed = waiting == adding.end();
@@ -157,7 +181,8 @@ void LogHub::OnProcessEnd() {
           waiting == adding.end() ? Done([](const Result<void>&) {}) : std::move(waiting->second));
     }
     for (auto& [id, pending] : asked)
-      if (pending.request.verb() != log::LogRequest::ADD)
+      if (pending.request.verb() != log::LogRequest::ADD &&
+          pending.request.verb() != log::LogRequest::ATTACH)
         Ask(pending.request.verb(), pending.request.container_id(), std::move(pending.done));
   });
   if (!restart) return FailPending(restart.error());

@@ -27,6 +27,9 @@ class LogHub {
            Done done);
   // Once done, no byte goes to the file that was open before, and the new one exists.
   void Reopen(const std::string& container_id, Done done);
+  // From now on the output goes to these too, where they are valid, see attached_outputs.h. They
+  // end with the container, and with the log process.
+  void Attach(const std::string& container_id, UniqueFd out, UniqueFd err, Done done);
   // Everything that is in the pipes now is in the file. Completes whatever happens to the log:
   // after kDrainLimit at the latest, because a container whose disk hangs has ended all the same.
   static constexpr std::chrono::seconds kDrainLimit{5};
@@ -49,7 +52,8 @@ class LogHub {
 
   Status StartProcess();
   void Ask(log::LogRequest::Verb verb, const std::string& container_id, Done done);
-  Status Send(const log::LogRequest& request);
+  void Await(log::LogRequest request, Done done);
+  Status Send(const log::LogRequest& request, std::vector<UniqueFd> fds = {});
   void OnReply(const Message& message);
   void OnProcessEnd();
   void FailPending(const Error& error);

@@ -61,6 +61,13 @@ class LogProcess {
       case log::LogRequest::DRAIN:
         found->second->Drain();
         return {};
+      case log::LogRequest::ATTACH: {
+        if (fds.size() != (request.out() ? 1u : 0u) + (request.err() ? 1u : 0u))
+          return Fail(ErrorCode::kInvalidArgument, "{} descriptors to attach", fds.size());
+        UniqueFd out = request.out() ? std::move(fds.front()) : UniqueFd();
+        UniqueFd err = request.err() ? std::move(fds.back()) : UniqueFd();
+        return found->second->Attach(std::move(out), std::move(err));
+      }
       case log::LogRequest::REMOVE:
         found->second->Drain();
         logs_.erase(found);

@@ -1,5 +1,7 @@
 #include "shim/pod_shim.h"
 
+#include <fcntl.h>
+
 #include <cstdio>
 
 #include "sandbox/base/files.h"
@@ -163,14 +165,33 @@ void PodShim::Merge(pod::ListResponse& list) const {
   }
 }
 
-void PodShim::ReopenLog(const pod::ReopenLogRequest& request, Done done) {
-  const auto found = containers_.find(request.container_id());
-  if (found == containers_.end())
-    return done(Fail(ErrorCode::kNotFound, "container {}", request.container_id()));
+Result<PodShim::Container*> PodShim::FindRunning(const std::string& id) {
+  const auto found = containers_.find(id);
+  if (found == containers_.end()) return Fail(ErrorCode::kNotFound, "container {}", id);
   if (!found->second.started || found->second.exited)
-    return done(
-        Fail(ErrorCode::kFailedPrecondition, "container {} does not run", request.container_id()));
+    return Fail(ErrorCode::kFailedPrecondition, "container {} does not run", id);
+  return &found->second;
+}
+
+void PodShim::ReopenLog(const pod::ReopenLogRequest& request, Done done) {
+  const auto container = FindRunning(request.container_id());
+  if (!container) return done(tl::unexpected(container.error()));
   logs_.Reopen(request.container_id(), std::move(done));
+}
+
+void PodShim::Attach(const pod::AttachRequest& request, Stdio stdio, Completion<UniqueFd> done) {
+  const auto container = FindRunning(request.container_id());
+  if (!container) return done(tl::unexpected(container.error()));
+  UniqueFd in;
+  if (request.in() && (*container)->stdin_end.valid()) {
+    in.Reset(fcntl((*container)->stdin_end.get(), F_DUPFD_CLOEXEC, 0));
+    if (!in.valid()) return done(FailWithErrno("duplicate a pipe"));
+  }
+  logs_.Attach(request.container_id(), std::move(stdio.out), std::move(stdio.err),
+               [in = std::move(in), done = std::move(done)](Result<void> attached) mutable {
+                 if (!attached) return done(tl::unexpected(std::move(attached).error()));
+                 done(std::move(in));
+               });
 }
 
 void PodShim::Shutdown(Done done) {

@@ -23,6 +23,8 @@ class PodShim final : public ForwardingBackend {
 
   // kNotFound, or kFailedPrecondition where the container does not run: no file is made then.
   void ReopenLog(const pod::ReopenLogRequest& request, Done done);
+  // See ShimClient::Attach. kNotFound, or kFailedPrecondition where the container does not run.
+  void Attach(const pod::AttachRequest& request, Stdio stdio, Completion<UniqueFd> done);
   // Ends the log process. The sandbox is left as it is.
   void Shutdown(Done done);
 
@@ -44,6 +46,7 @@ class PodShim final : public ForwardingBackend {
     UniqueFd stdin_end;      // the write end of its standard input
   };
 
+  Result<Container*> FindRunning(const std::string& id);
   void OnEvent(const pod::Event& event);
   void OnExit(const pod::Event& event);
   void Emit(const pod::Event& event);

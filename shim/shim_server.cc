@@ -19,12 +19,17 @@ ShimServer::ShimServer(EventLoop& loop, PodShim& pod, UniqueFd listener, std::st
     : loop_(loop),
       pod_(pod),
       listener_(std::move(listener)),
-      server_(loop, pod,
-              {.build = std::move(build),
-               .reopen_log = [&pod](const pod::ReopenLogRequest& request,
-                                    Done done) { pod.ReopenLog(request, std::move(done)); },
-               .shutdown = [this](Done done) { Shutdown(std::move(done)); },
-               .on_connection_closed = {}}) {}
+      server_(
+          loop, pod,
+          {.build = std::move(build),
+           .reopen_log = [&pod](const pod::ReopenLogRequest& request,
+                                Done done) { pod.ReopenLog(request, std::move(done)); },
+           .attach =
+               [&pod](const pod::AttachRequest& request, Stdio stdio, Completion<UniqueFd> done) {
+                 pod.Attach(request, std::move(stdio), std::move(done));
+               },
+           .shutdown = [this](Done done) { Shutdown(std::move(done)); },
+           .on_connection_closed = {}}) {}
 
 Status ShimServer::Start() {
   RETURN_IF_ERROR(SetNonBlocking(listener_.get()));

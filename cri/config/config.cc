@@ -8,6 +8,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "cri/base/go_duration.h"
 #include "cri/config/yaml_reader.h"
 #include "cri/images/reference.h"
 #include "sandbox/base/files.h"
@@ -208,6 +209,37 @@ Status ReadImages(const YamlValue& value, ImagesConfig* images) {
   });
 }
 
+// "127.0.0.1:0", "[::1]:10010".
+Status ReadAddress(const YamlValue& value, StreamingConfig* streaming) {
+  std::string text;
+  RETURN_IF_ERROR(value.Read(&text));
+  const auto wrong = [&] {
+    return value.Wrong("IP:PORT, as 127.0.0.1:0 or [::1]:10010; port 0: the kernel chooses");
+  };
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return wrong();
+  std::string address = text.substr(0, colon);
+  const bool brackets = address.size() > 2 && address.front() == '[' && address.back() == ']';
+  if (brackets) address = address.substr(1, address.size() - 2);
+  unsigned char bytes[sizeof(in6_addr)];
+  if (inet_pton(brackets ? AF_INET6 : AF_INET, address.c_str(), bytes) != 1) return wrong();
+  const char* const end = text.data() + text.size();
+  const auto [parsed, error] = std::from_chars(text.data() + colon + 1, end, streaming->port);
+  if (error != std::errc() || parsed != end) return wrong();
+  streaming->address = address;
+  return {};
+}
+
+Status ReadIdle(const YamlValue& value, std::chrono::seconds* idle) {
+  std::string text;
+  RETURN_IF_ERROR(value.Read(&text));
+  const auto duration = ParseGoDuration(text);
+  if (!duration || *duration < std::chrono::seconds(1) || *duration > std::chrono::hours(24 * 365))
+    return value.Wrong("a duration from 1s to 8760h, as 4h or 30m");
+  *idle = std::chrono::duration_cast<std::chrono::seconds>(*duration);
+  return {};
+}
+
 // Keys that other values depend on are checked once all is read.
 struct Lines {
   int default_handler = 0;
@@ -266,6 +298,15 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
                }}});
        }},
       {"images", [config](const YamlValue& v) { return ReadImages(v, &config->images); }},
+      {"streaming",
+       [config](const YamlValue& v) {
+         return v.ReadMapping({
+             {"address",
+              [config](const YamlValue& a) { return ReadAddress(a, &config->streaming); }},
+             {"idle",
+              [config](const YamlValue& i) { return ReadIdle(i, &config->streaming.idle); }},
+         });
+       }},
       {"handlers",
        [config, &places](const YamlValue& v) {
          return v.ReadSequence(

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,13 @@ struct ImagesConfig {
   std::vector<std::string> pinned;  // canonical references that the kubelet must not collect
 };
 
+// Where Exec, Attach and PortForward are served, see cri/streaming/streaming_server.h.
+struct StreamingConfig {
+  std::string address = "127.0.0.1";  // without brackets
+  uint16_t port = 0;                  // 0: the kernel chooses
+  std::chrono::seconds idle{4 * 3600};
+};
+
 // The daemon's configuration, with every default resolved: what the file says, over the defaults.
 // A value, immutable once read.
 struct Config {
@@ -48,6 +56,7 @@ struct Config {
   HostPath shim;                 // the program catamaran-shim
   std::string log_level = "info";
   ImagesConfig images;
+  StreamingConfig streaming;
   std::vector<HandlerConfig> handlers;
 
   // By a request's runtime_handler; "" is the default one. Null where there is none.

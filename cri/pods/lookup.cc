@@ -35,4 +35,11 @@ Result<PodTable::Member> RequireContainer(Pods& pods, const std::string& field,
   return member;
 }
 
+Status RequireRunning(const PodTable::Member& member, const char* why) {
+  std::lock_guard lock(member.pod->mutex);
+  if (member.container->state() == ContainerState::kRunning) return {};
+  return Fail(ErrorCode::kFailedPrecondition, "container {} is {}: {}",
+              member.container->id.value(), Name(member.container->state()), why);
+}
+
 }  // namespace catamaran

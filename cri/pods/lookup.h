@@ -13,6 +13,9 @@ Result<std::shared_ptr<Pod>> RequirePod(Pods& pods, const std::string& field,
 Result<PodTable::Member> RequireContainer(Pods& pods, const std::string& field,
                                           const std::string& id);
 
+// kFailedPrecondition naming the container, its state and `why` where it does not run.
+Status RequireRunning(const PodTable::Member& member, const char* why);
+
 // The same for Stop and Remove, to which what is gone is success: null where nothing has the id.
 Result<std::shared_ptr<Pod>> FindPod(Pods& pods, const std::string& field, const std::string& id);
 Result<PodTable::Member> FindContainer(Pods& pods, const std::string& field, const std::string& id);

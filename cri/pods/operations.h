@@ -3,6 +3,7 @@
 #include "cri/api/runtime.pb.h"
 #include "cri/pods/pods.h"
 #include "cri/service/call_context.h"
+#include "cri/streaming/streaming_server.h"
 #include "sandbox/base/result.h"
 
 namespace catamaran {
@@ -50,5 +51,14 @@ Result<v1::ContainerStatsResponse> ContainerStats(const v1::ContainerStatsReques
                                                   const CallContext& call, Pods& pods);
 Result<v1::ListContainerStatsResponse> ListContainerStats(
     const v1::ListContainerStatsRequest& request, const CallContext& call, Pods& pods);
+
+// These give out URLs for a client that comes later; what they name is looked up again then.
+Result<v1::ExecResponse> Exec(const v1::ExecRequest& request, const CallContext& call, Pods& pods,
+                              StreamingServer& streaming);
+Result<v1::AttachResponse> Attach(const v1::AttachRequest& request, const CallContext& call,
+                                  Pods& pods, StreamingServer& streaming);
+Result<v1::PortForwardResponse> PortForward(const v1::PortForwardRequest& request,
+                                            const CallContext& call, Pods& pods,
+                                            StreamingServer& streaming);
 
 }  // namespace catamaran

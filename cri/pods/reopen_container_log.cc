@@ -8,14 +8,7 @@ Result<v1::ReopenContainerLogResponse> ReopenContainerLog(
     const v1::ReopenContainerLogRequest& request, const CallContext& call, Pods& pods) {
   ASSIGN_OR_RETURN(const auto member,
                    RequireContainer(pods, "container_id", request.container_id()));
-  {
-    std::lock_guard lock(member.pod->mutex);
-    if (member.container->state() != ContainerState::kRunning) {
-      return Fail(ErrorCode::kFailedPrecondition,
-                  "container {} is {}: only the log of a running one is open",
-                  member.container->id.value(), Name(member.container->state()));
-    }
-  }
+  RETURN_IF_ERROR(RequireRunning(member, "only the log of a running one is open"));
   ASSIGN_OR_RETURN(const PodInUse in_use, UsePod(pods, member.pod, call));
   RETURN_IF_ERROR(in_use.shim->ReopenLog(member.container->id, call.deadline));
   return v1::ReopenContainerLogResponse();

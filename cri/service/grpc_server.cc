@@ -158,9 +158,11 @@ class RuntimeService final : public v1::RuntimeService::Service {
   CATAMARAN_POD_RPC(ContainerStats, kDefault)
   CATAMARAN_POD_RPC(ListContainerStats, kDefault)
 
-  CATAMARAN_UNIMPLEMENTED(Exec, ExecRequest, ExecResponse)
-  CATAMARAN_UNIMPLEMENTED(Attach, AttachRequest, AttachResponse)
-  CATAMARAN_UNIMPLEMENTED(PortForward, PortForwardRequest, PortForwardResponse)
+  CATAMARAN_RPC(Exec, Exec, Patience::kDefault, Exec, parts_.pods, parts_.streaming)
+  CATAMARAN_RPC(Attach, Attach, Patience::kDefault, Attach, parts_.pods, parts_.streaming)
+  CATAMARAN_RPC(PortForward, PortForward, Patience::kDefault, PortForward, parts_.pods,
+                parts_.streaming)
+
   CATAMARAN_UNIMPLEMENTED(UpdatePodSandboxResources, UpdatePodSandboxResourcesRequest,
                           UpdatePodSandboxResourcesResponse)
   CATAMARAN_UNIMPLEMENTED(CheckpointContainer, CheckpointContainerRequest,

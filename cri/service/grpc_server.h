@@ -7,6 +7,7 @@
 #include "cri/network/pod_network.h"
 #include "cri/pods/pods.h"
 #include "cri/registry/image_puller.h"
+#include "cri/streaming/streaming_server.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
@@ -20,6 +21,7 @@ struct ServerParts {
   ImagePuller& puller;
   PodNetwork& network;
   Pods& pods;
+  StreamingServer& streaming;
 };
 
 // The CRI (and the private control service) on one unix socket: the only place that knows gRPC.

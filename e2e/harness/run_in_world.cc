@@ -3,6 +3,7 @@
 //   CATAMARAN_ENDPOINT     unix:///path of the CRI socket
 //   CATAMARAN_IMAGE        name of the image that is there (busybox)
 //   CATAMARAN_LOGS         a folder for pods' logs and volumes
+//   CATAMARAN_DAEMON_PID   the daemon's process
 //   CATAMARAN_CGROUP_ROOT  a group below which it may make the parents of pods' groups
 // usage: run_in_world PROGRAM [ARGUMENT...]
 #include <spawn.h>
@@ -27,6 +28,7 @@ void Export(World& world) {
   setenv("CATAMARAN_ENDPOINT", world.endpoint().c_str(), 1);
   setenv("CATAMARAN_IMAGE", kImage, 1);
   setenv("CATAMARAN_LOGS", world.paths().logs().c_str(), 1);
+  setenv("CATAMARAN_DAEMON_PID", std::to_string(world.daemon().pid()).c_str(), 1);
   setenv("CATAMARAN_CGROUP_ROOT", world.paths().cgroup_root.c_str(), 1);
 }
 

@@ -28,6 +28,7 @@ var (
 	imageName  = os.Getenv("CATAMARAN_IMAGE")
 	logsRoot   = os.Getenv("CATAMARAN_LOGS")
 	cgroupRoot = os.Getenv("CATAMARAN_CGROUP_ROOT")
+	daemonPID  = os.Getenv("CATAMARAN_DAEMON_PID")
 
 	runtime internalapi.RuntimeService
 	images  internalapi.ImageManagerService
@@ -45,7 +46,7 @@ func connect(ctx context.Context, streamingLists bool) (internalapi.RuntimeServi
 }
 
 func TestMain(m *testing.M) {
-	if endpoint == "" || imageName == "" || logsRoot == "" || cgroupRoot == "" {
+	if endpoint == "" || imageName == "" || logsRoot == "" || cgroupRoot == "" || daemonPID == "" {
 		fmt.Fprintln(os.Stderr, "no daemon to talk to: start this by run.sh")
 		os.Exit(2)
 	}

@@ -147,8 +147,8 @@ class Pool : public WorldTest {
   }
 
   // A program of a life with a pool dies at its 1st step, and some others up to the last: the pool
-  // fills, a pod takes of it, lives and is removed. After each the next daemon must end what waited,
-  // fill its pool and start pods from it.
+  // fills, a pod takes of it, lives and is removed. After each the next daemon must end what
+  // waited, fill its pool and start pods from it.
   void KillAtStepsOf(const std::string& program);
   bool LiveOnce();
 

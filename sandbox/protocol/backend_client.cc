@@ -381,6 +381,18 @@ void BackendClient::ReopenLog(const pod::ReopenLogRequest& reopen, Done done) {
   CallDone(std::move(request), std::move(done));
 }
 
+void BackendClient::Attach(const pod::AttachRequest& attach, Stdio stdio,
+                           Completion<UniqueFd> done) {
+  pod::Request request;
+  *request.mutable_attach() = attach;
+  std::vector<UniqueFd> fds;
+  if (!mux_) AttachStdio(request, "", std::move(stdio), fds);
+  Call(std::move(request), std::move(fds), [done = std::move(done)](Result<Reply> reply) mutable {
+    if (!reply) return done(tl::unexpected(std::move(reply).error()));
+    done(reply->fds.empty() ? UniqueFd() : std::move(reply->fds[0]));
+  });
+}
+
 void BackendClient::Shutdown(Done done) {
   pod::Request request;
   request.mutable_shutdown();

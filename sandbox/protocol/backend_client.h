@@ -33,6 +33,8 @@ class BackendClient final : public SandboxBackend {
 
   void Hello(Completion<pod::HelloResponse> done);
   void ReopenLog(const pod::ReopenLogRequest& request, Done done);
+  // stdio.out and stdio.err are given away. The descriptor may be invalid.
+  void Attach(const pod::AttachRequest& request, Stdio stdio, Completion<UniqueFd> done);
   void Shutdown(Done done);
 
   void SetEventSink(EventSink sink) override;

@@ -127,6 +127,8 @@ TEST_P(BackendProtocolTest, VerbsThatNobodyServesAreUnimplemented) {
   EXPECT_EQ(shutdown.error().code, ErrorCode::kUnimplemented);
   auto reopen = Wait<void>([&](auto done) { client_->ReopenLog({}, std::move(done)); });
   EXPECT_EQ(reopen.error().code, ErrorCode::kUnimplemented);
+  auto attach = Wait<UniqueFd>([&](auto done) { client_->Attach({}, {}, std::move(done)); });
+  EXPECT_EQ(attach.error().code, ErrorCode::kUnimplemented);
 }
 
 TEST_P(BackendProtocolTest, AnExitComesAfterTheLastByteOfOutput) {

@@ -34,6 +34,7 @@ class BackendServer {
     bool tells_boot_id = true;
     // Verbs that are no backend's; kUnimplemented where unset.
     UniqueFunction<void(const pod::ReopenLogRequest&, Done)> reopen_log;
+    UniqueFunction<void(const pod::AttachRequest&, Stdio, Completion<UniqueFd>)> attach;
     UniqueFunction<void(Done)> shutdown;
     // A connection ended and was dropped; connections() no longer counts it.
     UniqueFunction<void()> on_connection_closed;

@@ -100,6 +100,10 @@ bool BackendServer::Connection::DispatchToProcess(pod::Request& request, std::ve
             *response.mutable_start_container() = std::move(value);
           }));
       return true;
+    case pod::Request::kAttach:
+      // Descriptors of this kernel's are what it is about.
+      if (!server_.options_.attach || mux_) return false;
+      return Attach(request, fds, call), true;
     case pod::Request::kSignal:
       return backend.Signal(request.signal(), DoneOf(call)), true;
     case pod::Request::kRemoveContainer:
@@ -207,6 +211,21 @@ void BackendServer::Connection::Connected(const Call& call, const pod::StdioRef&
   Answer(call, std::move(response));
   mux_->AddSink(streams.in(), std::move(*socket));
   mux_->AddSource(streams.out(), std::move(other));
+}
+
+void BackendServer::Connection::Attach(const pod::Request& request, std::vector<UniqueFd>& fds,
+                                       const Call& call) {
+  auto stdio = TakeStdio(request.stdio(), "", fds);
+  if (!stdio) return Refuse(call, stdio.error());
+  server_.options_.attach(request.attach(), std::move(*stdio), [this, call](Result<UniqueFd> in) {
+    if (call.alive.expired()) return;
+    if (!in) return Refuse(call, in.error());
+    pod::Response response;
+    response.mutable_done();
+    std::vector<UniqueFd> answer;
+    if (in->valid()) answer.push_back(std::move(*in));
+    Answer(call, std::move(response), std::move(answer));
+  });
 }
 
 Result<Stdio> BackendServer::Connection::TakeStdio(const pod::StdioRef& ref,

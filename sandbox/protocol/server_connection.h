@@ -39,6 +39,7 @@ class BackendServer::Connection {
   bool DispatchToSandbox(pod::Request& request, const Call& call);
   void Hello(const pod::HelloRequest& request, const Call& call);
   void DialPort(const pod::Request& request, const Call& call);
+  void Attach(const pod::Request& request, std::vector<UniqueFd>& fds, const Call& call);
   void Connected(const Call& call, const pod::StdioRef& streams, Result<UniqueFd> socket);
   void Answer(const Call& call, pod::Response response, std::vector<UniqueFd> fds = {});
   void Refuse(const Call& call, const Error& error);

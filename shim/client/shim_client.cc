@@ -182,6 +182,14 @@ Status ShimClientImpl::ReopenLog(const ContainerId& container, Deadline deadline
   });
 }
 
+Result<UniqueFd> ShimClientImpl::Attach(const pod::AttachRequest& request, Stdio stdio,
+                                        Deadline deadline) {
+  return Call<UniqueFd>(
+      deadline, [request, stdio = std::move(stdio)](BackendClient& client, auto done) mutable {
+        client.Attach(request, std::move(stdio), std::move(done));
+      });
+}
+
 Status ShimClientImpl::Shutdown(Deadline deadline) {
   auto answered = Call<void>(
       deadline, [](BackendClient& client, auto done) { client.Shutdown(std::move(done)); });

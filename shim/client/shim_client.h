@@ -59,6 +59,12 @@ class ShimClient {
   virtual Result<pod::ListResponse> List(Deadline deadline) = 0;
   virtual Result<UniqueFd> DialPort(uint32_t port, Deadline deadline) = 0;
   virtual Status ReopenLog(const ContainerId& container, Deadline deadline) = 0;
+  // Joins a container that runs. stdio.out and stdio.err, where valid, are given away and get what
+  // it writes from now on, beside its log; they end with it, and where their reader takes nothing
+  // for a second. The answer is the write end of its standard input where request.in() asks for it,
+  // invalid where the container has none.
+  virtual Result<UniqueFd> Attach(const pod::AttachRequest& request, Stdio stdio,
+                                  Deadline deadline) = 0;
   // Ends the shim: it writes its last facts, answers and exits. Returns once its lock is free.
   virtual Status Shutdown(Deadline deadline) = 0;
 

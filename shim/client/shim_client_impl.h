@@ -42,6 +42,8 @@ class ShimClientImpl final : public ShimClient {
   Result<pod::ListResponse> List(Deadline deadline) override;
   Result<UniqueFd> DialPort(uint32_t port, Deadline deadline) override;
   Status ReopenLog(const ContainerId& container, Deadline deadline) override;
+  Result<UniqueFd> Attach(const pod::AttachRequest& request, Stdio stdio,
+                          Deadline deadline) override;
   Status Shutdown(Deadline deadline) override;
   bool alive() const override { return !connection_->gone(); }
 

@@ -201,6 +201,10 @@ class FakeShimClient final : public ShimClient {
   Status ReopenLog(const ContainerId&, Deadline deadline) override {
     return Enter("reopen-log", deadline);
   }
+  Result<UniqueFd> Attach(const pod::AttachRequest&, Stdio, Deadline deadline) override {
+    RETURN_IF_ERROR(Enter("attach-container", deadline));
+    return UniqueFd();
+  }
 
   Status Shutdown(Deadline deadline) override {
     RETURN_IF_ERROR(Enter("shutdown", deadline));
