@@ -21,7 +21,8 @@ struct Flags {
   std::string endpoint;  // empty: daemons of our own
   std::string image;
   std::vector<std::string> subjects;
-  std::vector<std::string> measures = {"life", "exec", "parallel", "many", "logs", "pull"};
+  std::vector<std::string> measures = {"life", "exec", "parallel", "many",
+                                       "logs", "pull", "streams"};
   std::string base = kContainerdRunc;
   Plan plan;
 };
@@ -108,6 +109,7 @@ int Run(const Flags& flags, Plan plan, const std::vector<Subject>& subjects) {
     }
     if (measure == "logs") bench.MeasureLogs();
     if (measure == "pull") bench.MeasurePulls();
+    if (measure == "streams") bench.MeasureStreams();
   }
   bench.Print(flags.base);
   return bench.failed() ? 1 : 0;
@@ -119,6 +121,13 @@ struct LineUp {
   std::vector<Subject> subjects;
 };
 
+Result<std::unique_ptr<Runtime>> Start(const WorldPaths& world, const Plan& plan,
+                                       const std::string& kind) {
+  if (kind == "containerd") return Runtime::StartContainerd(world, plan.image);
+  if (kind == "pool") return Runtime::StartCatamaran(world, "builtin", plan.machines);
+  return Runtime::StartCatamaran(world, kind);
+}
+
 // Starts what the wanted subjects (empty: all that can be had here) need.
 Result<LineUp> StartRuntimes(const WorldPaths& world, const Plan& plan,
                              const std::vector<std::string>& wanted) {
@@ -126,11 +135,10 @@ Result<LineUp> StartRuntimes(const WorldPaths& world, const Plan& plan,
     std::string subject, runtime, handler;
     bool machines = false;
   };
-  const Candidate candidates[] = {{"catamaran ns", "builtin", "ns"},
-                                  {"catamaran ns cni", "cni", "ns"},
-                                  {"catamaran vm", "builtin", "vm", true},
-                                  {kContainerdRunc, "containerd", "runc"},
-                                  {"containerd crun", "containerd", "crun"}};
+  const Candidate candidates[] = {
+      {"catamaran ns", "builtin", "ns"},       {"catamaran ns cni", "cni", "ns"},
+      {"catamaran vm", "builtin", "vm", true}, {"catamaran vm pool", "pool", "vm", true},
+      {kContainerdRunc, "containerd", "runc"}, {"containerd crun", "containerd", "crun"}};
   LineUp line_up;
   for (const auto& [subject, kind, handler, machines] : candidates) {
     if (!wanted.empty() && std::count(wanted.begin(), wanted.end(), subject) == 0) continue;
@@ -141,16 +149,16 @@ Result<LineUp> StartRuntimes(const WorldPaths& world, const Plan& plan,
     }
     auto& runtime = line_up.runtimes[kind];
     if (runtime == nullptr) {
-      ASSIGN_OR_RETURN(runtime, kind == "containerd" ? Runtime::StartContainerd(world, plan.image)
-                                                     : Runtime::StartCatamaran(world, kind));
+      ASSIGN_OR_RETURN(runtime, Start(world, plan, kind));
       RETURN_IF_ERROR(Pull(*runtime, plan.image));
     }
-    line_up.subjects.push_back({subject, runtime.get(), handler, machines});
+    line_up.subjects.push_back(
+        {subject, runtime.get(), handler, machines, kind == "pool" ? plan.machines : 0});
   }
   if (line_up.subjects.size() < std::max<size_t>(wanted.size(), 1))
     return Fail(ErrorCode::kInvalidArgument,
                 "subjects: not all of these can be had; known are: catamaran ns, catamaran ns cni, "
-                "catamaran vm, containerd runc, containerd crun");
+                "catamaran vm, catamaran vm pool, containerd runc, containerd crun");
   return line_up;
 }
 
@@ -210,7 +218,7 @@ int main(int argc, char** argv) {
   app.add_option("--subjects", flags.subjects,
                  "Only these (\"catamaran ns\"); with --endpoint: its runtime handlers")
       ->delimiter(',');
-  app.add_option("--measures", flags.measures, "Some of life,exec,parallel,many,logs,pull")
+  app.add_option("--measures", flags.measures, "Some of life,exec,parallel,many,logs,pull,streams")
       ->delimiter(',');
   app.add_option("--base", flags.base, "The subject that ratios are to");
   app.add_option("--pods", flags.plan.pods, "Rounds of whole pod lives and of execs");
@@ -219,6 +227,7 @@ int main(int argc, char** argv) {
   app.add_option("--many", flags.plan.many, "Pods alive at once");
   app.add_option("--machines", flags.plan.machines, "Instead of those two where each is a VM");
   app.add_option("--log-megabytes", flags.plan.log_megabytes, "That a container writes");
+  app.add_option("--stream-megabytes", flags.plan.stream_megabytes, "That a container streams");
   CLI11_PARSE(app, argc, argv);
   if (!flags.endpoint.empty()) {
     if (flags.image.empty()) {

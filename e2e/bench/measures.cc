@@ -26,8 +26,19 @@ Status StartWhole(PlainPod& pod) {
 void Bench::Turn(const Step& step) {
   for (const Subject& subject : subjects_) {
     if (failures_.count(subject.name)) continue;
-    if (auto done = step(subject); !done) failures_[subject.name] = done.error().message;
+    if (auto done = TurnOf(subject, step); !done) failures_[subject.name] = done.error().message;
   }
+}
+
+Status Bench::TurnOf(const Subject& subject, const Step& step) {
+  if (subject.pool == 0) return step(subject);
+  ASSIGN_OR_RETURN(const int used_before, subject.runtime->AwaitFullPool(subject.pool));
+  const int made_before = pods_made_;
+  RETURN_IF_ERROR(step(subject));
+  ASSIGN_OR_RETURN(const int used, subject.runtime->AwaitFullPool(subject.pool));
+  if (used - used_before == pods_made_ - made_before) return {};
+  return Fail(ErrorCode::kFailedPrecondition, "{} of {} pods came out of the pool",
+              used - used_before, pods_made_ - made_before);
 }
 
 void Bench::Turn(bool machines, const Step& step) {
@@ -86,13 +97,18 @@ void Bench::MeasurePodLives() {
 
 Status Bench::LiveOnce(const Subject& subject, int round) {
   const auto pod = NewIdlePod(subject);
-  return Timed("whole pod life", subject, round, [&]() -> Status {
+  RETURN_IF_ERROR(Timed("whole pod life", subject, round, [&]() -> Status {
     RETURN_IF_ERROR(Timed("pod start", subject, round, [&]() -> Status {
       RETURN_IF_ERROR(Timed("  run", subject, round, [&] { return pod->Run(); }));
       RETURN_IF_ERROR(Timed("  create", subject, round, [&] { return pod->Create(); }));
       return Timed("  start", subject, round, [&] { return pod->Start(); });
     }));
     return Timed("stop and remove", subject, round, [&] { return pod->StopAndRemove(); });
+  }));
+  if (subject.pool == 0) return {};
+  return Timed("another machine for the pool", subject, round, [&]() -> Status {
+    RETURN_IF_ERROR(subject.runtime->AwaitFullPool(subject.pool));
+    return {};
   });
 }
 

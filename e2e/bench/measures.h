@@ -25,6 +25,9 @@ struct Subject {
   Runtime* runtime = nullptr;
   std::string handler;
   bool machines = false;  // each pod is a VM: fewer of them fit
+  // Machines that wait for pods: as many before each of its turns, and again after it, so that
+  // nobody else pays for them.
+  int pool = 0;
 };
 
 struct Plan {
@@ -38,6 +41,7 @@ struct Plan {
   int many = 200;         // alive at once
   int machines = 4;       // instead of `parallel` and `many` where each pod is a VM
   int log_megabytes = 200;
+  int stream_megabytes = 1024;
 };
 
 // One run: subjects that take turns, and what was measured of them. A subject that fails is out
@@ -59,6 +63,8 @@ class Bench {
   void MeasureManyPods(bool machines);
   // A container that writes lines of 128 bytes and ends, until the log has them all.
   void MeasureLogs();
+  // Zeros out of a container, by exec and by port-forward.
+  void MeasureStreams();
   // Pulls of the big image.
   void MeasurePulls();
 
@@ -73,6 +79,8 @@ class Bench {
   // A turn of each subject that has not failed; the second: of those of one sort.
   void Turn(const Step& step);
   void Turn(bool machines, const Step& step);
+  // A pod that did not come out of its subject's pool fails the subject.
+  Status TurnOf(const Subject& subject, const Step& step);
   // `step`'s wall time as "<measure>, ms" and its CPU time, where known, as "<measure> CPU, ms";
   // both by `repeated`.
   Status Timed(const std::string& measure, const Subject& subject, int round,

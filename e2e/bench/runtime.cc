@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "e2e/harness/daemon.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr char kContainerd[] = "/usr/bin/containerd", kCrun[] = "/usr/bin/crun";
 constexpr auto kServing = std::chrono::seconds(60);
+constexpr auto kPoolLimit = std::chrono::seconds(300);
 
 // The same plugins with the same options for every runtime that has CNI; only the bridge differs.
 Status WriteCniConfiguration(const std::string& folder, const std::string& bridge,
@@ -58,19 +60,25 @@ std::string FirstLine(const std::vector<std::string>& command) {
 }  // namespace
 
 Result<std::unique_ptr<Runtime>> Runtime::StartCatamaran(const WorldPaths& world,
-                                                         const std::string& network) {
-  const std::string name = network == "builtin" ? "catamaran" : "catamaran " + network;
+                                                         const std::string& network, int pool) {
+  const std::string kind = pool > 0 ? "pool" : network;
+  const std::string name = kind == "builtin" ? "catamaran" : "catamaran " + kind;
   std::unique_ptr<Runtime> runtime(new Runtime(name));
-  const std::string base = world.base + "/catamaran-" + network;
-  const std::string run = world.run() + "/catamaran-" + network;
+  const std::string base = world.base + "/catamaran-" + kind;
+  const std::string run = world.run() + "/catamaran-" + kind;
   RETURN_IF_ERROR(MakeDirectories(base));
   RETURN_IF_ERROR(WriteCniConfiguration(base + "/cni", "bench-own", "10.91.0.0/16"));
   const std::string text = fmt::format(
       "listen: unix://{0}/catamaran.sock\nroot: {1}/root\nrun: {0}\ncgroup_root: {2}/pods\n"
-      "allow_emulation: true\ntemplates: {3}\nlog: {{level: warn}}\nnetwork: {4}\n{5}",
-      run, base, world.cgroup_root + "/catamaran-" + network, TemplateFolder(), network,
-      network == "cni" ? fmt::format("cni: {{conf_dir: {}/cni, bin_dirs: [/usr/lib/cni]}}\n", base)
-                       : "builtin_network: {cidr_v4: 10.90.0.0/16}\n");
+      "allow_emulation: true\ntemplates: {3}\nlog: {{level: warn}}\nnetwork: {4}\n{5}{6}",
+      run, base, world.cgroup_root + "/catamaran-" + kind, TemplateFolder(), network,
+      network == "cni"
+          ? fmt::format("cni: {{conf_dir: {}/cni, bin_dirs: [/usr/lib/cni]}}\n", base)
+          : fmt::format("builtin_network: {{cidr_v4: 10.{}.0.0/16}}\n", pool > 0 ? 93 : 90),
+      pool > 0 ? fmt::format("handlers: [{{name: ns, backend: ns}}, {{name: vm, backend: vm, "
+                             "machine: {{pool: {}}}}}]\n",
+                             pool)
+               : "");
   const std::string file = base + "/catamaran.yaml";
   RETURN_IF_ERROR(ReplaceFile(file, text, 0600, Durability::kProcessCrash));
   RETURN_IF_ERROR(runtime->Start(world, {ProgramFolder() + "/catamaran", "serve", "--config", file},
@@ -143,6 +151,23 @@ Status Runtime::ReadVersion() {
   if (!reply.ok()) return tl::unexpected<Error>(Error(reply.error).While("Version"));
   version_ = reply->runtime_name() + " " + reply->runtime_version();
   return {};
+}
+
+Result<int> Runtime::AwaitFullPool(int wanted) {
+  const auto end = std::chrono::steady_clock::now() + kPoolLimit;
+  v1::StatusRequest request;
+  request.set_verbose(true);
+  for (;;) {
+    const auto reply = cri_->Status(request);
+    if (!reply.ok()) return tl::unexpected<Error>(Error(reply.error).While("Status"));
+    const auto info = reply->info().find("pool");
+    if (info == reply->info().end()) return Fail(ErrorCode::kNotFound, "{} has no pool", name_);
+    const auto pool = nlohmann::json::parse(info->second).at("vm");
+    if (pool.at("waiting") == wanted) return pool.at("used").get<int>();
+    if (std::chrono::steady_clock::now() > end)
+      return Fail(ErrorCode::kDeadlineExceeded, "the pool does not fill: {}", info->second);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 Result<double> Runtime::CpuMilliseconds() const {

@@ -16,9 +16,10 @@ namespace catamaran::e2e {
 // missed however short it lived. Ends its daemon when destroyed; pods end with the private world.
 class Runtime {
  public:
-  // This tree's, with handlers "ns" and "vm" and this kind of network ("builtin", "cni").
+  // This tree's, with handlers "ns" and "vm" and this kind of network ("builtin", "cni"). pool: of
+  // the handler "vm", machines that wait.
   static Result<std::unique_ptr<Runtime>> StartCatamaran(const WorldPaths& world,
-                                                         const std::string& network);
+                                                         const std::string& network, int pool = 0);
   // Debian's containerd with handlers "runc", and "crun" where that is installed; its pods' first
   // process comes from pause_image.
   static Result<std::unique_ptr<Runtime>> StartContainerd(const WorldPaths& world,
@@ -34,6 +35,8 @@ class Runtime {
   const std::string& version() const { return version_; }  // "catamaran 0.1.0", with its helpers'
   CriClient& cri() { return *cri_; }
   pid_t daemon() const { return daemon_; }  // 0: not ours
+  // Waits until so many machines wait for pods of its handler "vm"; how many pods took one so far.
+  Result<int> AwaitFullPool(int wanted);
   // CPU time of all its processes up to now, the ended ones included, in milliseconds.
   Result<double> CpuMilliseconds() const;
   // All its living processes, the containers' own too.

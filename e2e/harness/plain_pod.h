@@ -46,6 +46,7 @@ class PlainPod {
   Result<v1::PodSandboxStats> Stats();
 
   const std::string& id() const { return pod_id_; }
+  const std::string& container_id() const { return container_id_; }
   const Options& options() const { return options_; }
   std::string log_file() const { return options_.log_directory + "/main.log"; }
 
