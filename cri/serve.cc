@@ -120,6 +120,7 @@ Status Serve(const Config& config, int ready_fd) {
   const int signal_number = signals.Wait();
   Log(LogLevel::kInfo, "ending", {{"signal", sigabbrev_np(signal_number)}});
   RETURN_IF_ERROR(NotifyServiceManager("STOPPING=1"));
+  daemon.pods->events().End();  // its subscribers would stay for ever
   server->Shutdown(Deadline::After(kShutdownPatience));
   return {};
 }

@@ -55,7 +55,7 @@ bool ClaimStopSignal(Pods& pods, const PodTable::Member& member, Deadline kill_a
   std::lock_guard lock(member.pod->mutex);
   Container& container = *member.container;
   container.kill_at = container.kill_at ? container.kill_at->Earlier(kill_at) : kill_at;
-  member.pod->changed.notify_all();
+  member.pod->Changed();
   if (!wanted || container.record.stop_signal_sent()) return false;
   container.record.set_stop_signal_sent(true);
   SaveFact(pods, container.record);

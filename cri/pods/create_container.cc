@@ -142,7 +142,7 @@ Status Commit(Pods& pods, const PodTable::Member& member, record::ContainerRecor
   created.set_published(true);
   RETURN_IF_ERROR(pods.records().Save(created));
   member.container->record = std::move(created);
-  member.pod->changed.notify_all();
+  member.pod->Changed();
   return {};
 }
 

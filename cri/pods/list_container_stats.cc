@@ -20,25 +20,53 @@ bool HasMatch(const v1::ContainerStatsFilter& filter, Pod& pod) {
   return false;
 }
 
+// Of those the shims have been asked.
+std::vector<std::shared_ptr<Pod>> Ask(const v1::ContainerStatsFilter& filter,
+                                      const CallContext& call, Pods& pods) {
+  std::vector<std::shared_ptr<Pod>> matching;
+  for (const auto& pod : pods.table().Pods()) {
+    if (HasMatch(filter, *pod)) matching.push_back(pod);
+  }
+  RefreshStats(matching, call);
+  return matching;
+}
+
+std::vector<v1::ContainerStats> MatchingStats(const v1::ContainerStatsFilter& filter, Pods& pods,
+                                              Pod& pod) {
+  std::vector<v1::ContainerStats> stats;
+  std::lock_guard lock(pod.mutex);
+  if (!pod.usage.last) return stats;
+  for (const auto& [id, container] : pod.containers) {
+    if (Matches(filter, *container))
+      stats.push_back(ContainerStatsOf(pods, *container, *pod.usage.last));
+  }
+  return stats;
+}
+
 }  // namespace
 
 Result<v1::ListContainerStatsResponse> ListContainerStats(
     const v1::ListContainerStatsRequest& request, const CallContext& call, Pods& pods) {
-  std::vector<std::shared_ptr<Pod>> matching;
-  for (const auto& pod : pods.table().Pods()) {
-    if (HasMatch(request.filter(), *pod)) matching.push_back(pod);
-  }
-  RefreshStats(matching, call);
   v1::ListContainerStatsResponse response;
-  for (const auto& pod : matching) {
-    std::lock_guard lock(pod->mutex);
-    if (!pod->usage.last) continue;
-    for (const auto& [id, container] : pod->containers) {
-      if (Matches(request.filter(), *container))
-        *response.add_stats() = ContainerStatsOf(pods, *container, *pod->usage.last);
-    }
+  for (const auto& pod : Ask(request.filter(), call, pods)) {
+    for (v1::ContainerStats& stats : MatchingStats(request.filter(), pods, *pod))
+      *response.add_stats() = std::move(stats);
   }
   return response;
+}
+
+Status StreamContainerStats(const v1::StreamContainerStatsRequest& request, const CallContext& call,
+                            Pods& pods,
+                            const StreamWriter<v1::StreamContainerStatsResponse>& writer) {
+  StreamBatch batch(writer);
+  for (const auto& pod : Ask(request.filter(), call, pods)) {
+    for (v1::ContainerStats& stats : MatchingStats(request.filter(), pods, *pod)) {
+      const size_t bytes = stats.ByteSizeLong();
+      *batch.message().add_container_stats() = std::move(stats);
+      RETURN_IF_ERROR(batch.Added(bytes));
+    }
+  }
+  return batch.Send();
 }
 
 }  // namespace catamaran

@@ -3,6 +3,7 @@
 #include "cri/api/runtime.pb.h"
 #include "cri/pods/pods.h"
 #include "cri/service/call_context.h"
+#include "cri/service/stream_writer.h"
 #include "cri/streaming/streaming_server.h"
 #include "sandbox/base/result.h"
 
@@ -51,6 +52,21 @@ Result<v1::ContainerStatsResponse> ContainerStats(const v1::ContainerStatsReques
                                                   const CallContext& call, Pods& pods);
 Result<v1::ListContainerStatsResponse> ListContainerStats(
     const v1::ListContainerStatsRequest& request, const CallContext& call, Pods& pods);
+
+// The same lists as streams of messages of bounded size (KEP-5825).
+Status StreamPodSandboxes(const v1::StreamPodSandboxesRequest& request, const CallContext& call,
+                          Pods& pods, const StreamWriter<v1::StreamPodSandboxesResponse>& writer);
+Status StreamContainers(const v1::StreamContainersRequest& request, const CallContext& call,
+                        Pods& pods, const StreamWriter<v1::StreamContainersResponse>& writer);
+Status StreamContainerStats(const v1::StreamContainerStatsRequest& request, const CallContext& call,
+                            Pods& pods,
+                            const StreamWriter<v1::StreamContainerStatsResponse>& writer);
+Status StreamPodSandboxStats(const v1::StreamPodSandboxStatsRequest& request,
+                             const CallContext& call, Pods& pods,
+                             const StreamWriter<v1::StreamPodSandboxStatsResponse>& writer);
+// Ends with the caller, with the daemon, or where the caller falls behind (kResourceExhausted).
+Status GetContainerEvents(const v1::GetEventsRequest& request, const CallContext& call, Pods& pods,
+                          const StreamWriter<v1::ContainerEventResponse>& writer);
 
 // These give out URLs for a client that comes later; what they name is looked up again then.
 Result<v1::ExecResponse> Exec(const v1::ExecRequest& request, const CallContext& call, Pods& pods,

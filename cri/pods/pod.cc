@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "cri/pods/container_events.h"
 #include "cri/pods/wait.h"
 
 namespace catamaran {
@@ -16,7 +17,7 @@ std::string ReasonOf(const record::ContainerRecord& record, const spec::ExitStat
   if (presumed) return "Unknown";
   // The flag alone may come from a child that was killed while the container went on.
   if (exit.oom_killed() && exit.exit_code() == kSignalKillExit) return "OOMKilled";
-  if (record.started_at_ns() == 0 && !exit.message().empty()) return "StartError";
+  if (record.started_at_ns() == 0 && !exit.message().empty()) return kStartError;
   return exit.exit_code() == 0 ? "Completed" : "Error";
 }
 
@@ -34,14 +35,19 @@ Turn::~Turn() {
   if (busy_ == nullptr) return;
   std::lock_guard lock(pod_->mutex);
   *busy_ = false;
-  pod_->changed.notify_all();
+  pod_->Changed();
 }
 
 PodUse::~PodUse() {
   if (!pod_) return;
   std::lock_guard lock(pod_->mutex);
   --pod_->users;
-  pod_->changed.notify_all();
+  pod_->Changed();
+}
+
+void Pod::Changed() {
+  changed.notify_all();
+  if (events != nullptr) events->Tell(*this);
 }
 
 Status Advance(record::PodRecord& record, SandboxEvent event) {

@@ -48,6 +48,14 @@ struct PodUsage {
   std::vector<std::shared_ptr<StatsRound>> rounds;
 };
 
+class ContainerEvents;
+
+// What subscribers were told of a container or a sandbox so far (container_events.h).
+enum class Told { kNothing, kCreated, kStarted, kStopped };
+
+// The reason of a container that could not be started.
+inline constexpr char kStartError[] = "StartError";
+
 // One container of a pod. Everything but the ids is guarded by the pod's mutex.
 struct Container {
   Container(ContainerId id, PodId pod) : id(std::move(id)), pod(std::move(pod)) {}
@@ -57,6 +65,8 @@ struct Container {
 
   record::ContainerRecord record;
   bool changing = false;  // somebody has the Turn to start, remove or update it
+  bool starting = false;  // the shim has been told to start it and has not answered
+  Told told = Told::kNothing;
   // When the first of those who wait in StopContainer wants SIGKILL.
   std::optional<Deadline> kill_at;
   CpuSample cpu_sample;
@@ -65,8 +75,8 @@ struct Container {
 };
 
 // One pod. `mutex` guards all below it and is held for reading and changing only, also while a
-// record is written (to a tmpfs), never while a shim, a plugin or a disk is waited for. `changed`
-// is notified after every change.
+// record is written (to a tmpfs), never while a shim, a plugin or a disk is waited for. Changed()
+// is called after every change.
 struct Pod {
   Pod(PodId id, ShimPaths paths, HostPath data)
       : id(std::move(id)), paths(std::move(paths)), data_directory(std::move(data)) {}
@@ -75,8 +85,13 @@ struct Pod {
   const ShimPaths paths;
   const HostPath data_directory;
 
+  ContainerEvents* events = nullptr;  // never changes once the pod is shared; may be null
+
   std::mutex mutex;
   std::condition_variable changed;
+  // After every change: wakes those who wait for one and tells the subscribers of events.
+  void Changed();
+
   record::PodRecord record;
   std::shared_ptr<ShimClient> shim;  // null: none yet, not reconnected yet, or gone
   bool from_pool = false;            // what `shim` is: a machine that waited for this pod
@@ -87,6 +102,7 @@ struct Pod {
   int users = 0;              // calls at work in it (PodUse): its folders stay
   bool tearing_down = false;  // somebody has the Turn to stop or remove it
   bool connecting = false;    // somebody has the Turn to reconnect its shim
+  Told told = Told::kNothing;
 
   SandboxState state() const { return static_cast<SandboxState>(record.state()); }
 };

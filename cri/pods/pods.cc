@@ -41,9 +41,11 @@ Result<const HandlerConfig*> Pods::FindHandler(const std::string& runtime_handle
               config_.HandlerNames());
 }
 
-std::shared_ptr<Pod> Pods::NewPod(const PodId& id) const {
-  return std::make_shared<Pod>(id, ShimPaths{records_.PodFolder(id)},
-                               config_.root / "pods" / id.value());
+std::shared_ptr<Pod> Pods::NewPod(const PodId& id) {
+  auto pod = std::make_shared<Pod>(id, ShimPaths{records_.PodFolder(id)},
+                                   config_.root / "pods" / id.value());
+  pod->events = &events_;
+  return pod;
 }
 
 void Pods::KeepTemplates() {

@@ -13,6 +13,7 @@
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
 #include "cri/pods/background.h"
+#include "cri/pods/container_events.h"
 #include "cri/pods/machine_pool.h"
 #include "cri/pods/name_table.h"
 #include "cri/pods/pod.h"
@@ -62,6 +63,7 @@ class Pods {
   NameTable& container_names() { return container_names_; }
   Background& background() { return background_; }
   MachinePool& pool() { return pool_; }
+  ContainerEvents& events() { return events_; }
   void Notice(const std::string& text) const {
     if (parts_.notice) parts_.notice(text);
   }
@@ -74,7 +76,7 @@ class Pods {
   void KeepTemplates();
 
   // An empty object of a new pod with this id: paths only.
-  std::shared_ptr<Pod> NewPod(const PodId& id) const;
+  std::shared_ptr<Pod> NewPod(const PodId& id);
 
   // Every few seconds: tries again what could not be undone, and reconnects shims that did not
   // answer. Begun by Recover.
@@ -86,6 +88,7 @@ class Pods {
   const Config config_;
   PodsParts parts_;
   const RecordStore records_;
+  ContainerEvents events_;
   PodTable table_;
   NameTable pod_names_;
   NameTable container_names_;

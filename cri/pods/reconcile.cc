@@ -51,7 +51,7 @@ std::vector<ContainerId> Reconcile(Pods& pods, Pod& pod, const pod::ListResponse
     if (ApplyExit(container->record, UnknownExit("its shim does not know it"), /*presumed=*/true))
       SaveFact(pods, container->record);
   }
-  pod.changed.notify_all();
+  pod.Changed();
   return strangers;
 }
 

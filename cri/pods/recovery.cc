@@ -43,6 +43,7 @@ std::shared_ptr<Pod> Load(Pods& pods, RecordStore::StoredPod stored) {
     pod->containers[container->id.value()] = container;
     pods.table().Add(pod, container);
   }
+  ContainerEvents::MarkTold(*pod);
   return pod;
 }
 
@@ -61,6 +62,7 @@ void RetirePod(Pods& pods, Pod& pod) {
     ApplyExit(container->record, UnknownExit("the node was restarted"), /*presumed=*/true);
     SaveFact(pods, container->record);
   }
+  pod.Changed();
 }
 
 // Containers whose creation or removal the daemon before did not finish.
@@ -83,7 +85,7 @@ void MarkUnreachable(Pods& pods, Pod& pod) {
     if (container->state() == ContainerState::kUnknown) continue;
     if (Advance(container->record, ContainerEvent::kUnreachable)) SaveFact(pods, container->record);
   }
-  pod.changed.notify_all();
+  pod.Changed();
 }
 
 void Adopt(Pods& pods, const std::shared_ptr<Pod>& pod, Deadline deadline) {

@@ -77,7 +77,7 @@ Status Commit(Pods& pods, Pod& pod, record::PodRecord ready, const CallContext& 
   ready.set_published(true);
   RETURN_IF_ERROR(pods.records().Save(ready));
   pod.record = std::move(ready);
-  pod.changed.notify_all();
+  pod.Changed();
   return {};
 }
 

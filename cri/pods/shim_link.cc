@@ -31,7 +31,7 @@ void OnExited(Pods& pods, Pod& pod, const pod::ProcessExited& exited) {
   if (found == pod.containers.end()) return;
   record::ContainerRecord& record = found->second->record;
   if (ApplyExit(record, exited.exit(), /*presumed=*/false)) SaveFact(pods, record);
-  pod.changed.notify_all();
+  pod.Changed();
 }
 
 // Those who wait for the end of an exec'd process would wait for ever.
@@ -113,7 +113,7 @@ Status ConnectShim(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContex
     std::lock_guard lock(pod->mutex);
     // Gone again: on_gone has told, or will.
     if ((*shim)->alive()) pod->shim = *shim;
-    pod->changed.notify_all();
+    pod->Changed();
   }
   if (!list.sandbox_ready()) LosePod(pods, pod, "SandboxFailed", list.sandbox_reason());
   for (const ContainerId& stranger : strangers) {
@@ -140,7 +140,7 @@ void LosePod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& rea
       newly_lost = Advance(pod->record, SandboxEvent::kLost).has_value();
       SaveFact(pods, pod->record);
     }
-    pod->changed.notify_all();
+    pod->Changed();
   }
   if (newly_lost) pods.Notice("pod " + pod->id.value() + " is lost: " + message);
   // The client is let go there too: it must not be destroyed from within its own callback.
@@ -187,7 +187,7 @@ Status EndShim(Pods& pods, const std::shared_ptr<Pod>& pod, Deadline deadline) {
   std::lock_guard lock(pod->mutex);
   shim.swap(pod->shim);
   LoseExecs(*pod);
-  pod->changed.notify_all();
+  pod->Changed();
   return {};
 }
 
@@ -210,7 +210,7 @@ void SettleContainers(Pods& pods, Pod& pod, const std::string& why) {
     if (ApplyExit(container->record, UnknownExit(why), /*presumed=*/true))
       SaveFact(pods, container->record);
   }
-  pod.changed.notify_all();
+  pod.Changed();
 }
 
 }  // namespace catamaran

@@ -18,6 +18,21 @@ Status RequireCreated(const PodTable::Member& member) {
               member.container->id.value(), Name(member.container->state()));
 }
 
+// While it lives an end that the shim reports is that of a container which has begun.
+class Starting {
+ public:
+  explicit Starting(const PodTable::Member& member) : member_(member) { Set(true); }
+  Starting(const Starting&) = delete;
+  ~Starting() { Set(false); }
+
+ private:
+  void Set(bool starting) {
+    std::lock_guard lock(member_.pod->mutex);
+    member_.container->starting = starting;
+  }
+  const PodTable::Member& member_;
+};
+
 // What the kubelet shows of a container that could not be started. Its processes, should the shim
 // have started it after all, are killed: nobody will ever see them run.
 void RecordFailure(Pods& pods, const PodTable::Member& member, ShimClient& shim,
@@ -35,7 +50,7 @@ void RecordFailure(Pods& pods, const PodTable::Member& member, ShimClient& shim,
   record::ContainerRecord& record = member.container->record;
   record.clear_exit();
   if (ApplyExit(record, exit, /*presumed=*/false)) SaveFact(pods, record);
-  member.pod->changed.notify_all();
+  member.pod->Changed();
 }
 
 // An exit that was reported before this answer stays: the table moves nothing out of EXITED.
@@ -47,7 +62,7 @@ Status RecordStart(Pods& pods, const PodTable::Member& member, int64_t started_a
   record.set_started_at_ns(started_at_ns);
   timeline.AppendTo(record);
   SaveFact(pods, record);
-  member.pod->changed.notify_all();
+  member.pod->Changed();
   return {};
 }
 
@@ -65,8 +80,10 @@ Result<v1::StartContainerResponse> StartContainer(const v1::StartContainerReques
   RETURN_IF_ERROR(RequireCreated(member));
 
   Timeline timeline;
-  auto started = timeline.Step(
-      "start", [&] { return in_use.shim->StartContainer(member.container->id, call.deadline); });
+  auto started = timeline.Step("start", [&] {
+    const Starting starting(member);
+    return in_use.shim->StartContainer(member.container->id, call.deadline);
+  });
   if (!started) {
     RecordFailure(pods, member, *in_use.shim, started.error());
     return tl::unexpected(std::move(started).error());

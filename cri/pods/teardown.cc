@@ -25,7 +25,7 @@ Status RecordStop(Pods& pods, Pod& pod) {
     RETURN_IF_ERROR(pods.records().Save(stopped));
     pod.record = std::move(stopped);
   }
-  pod.changed.notify_all();
+  pod.Changed();
   return {};
 }
 
@@ -57,7 +57,7 @@ Status GiveBack(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& 
   torn_down.set_torn_down(true);
   RETURN_IF_ERROR(pods.records().Save(torn_down));
   pod->record = std::move(torn_down);
-  pod->changed.notify_all();
+  pod->Changed();
   return {};
 }
 
@@ -68,7 +68,7 @@ Status RecordRemoval(Pods& pods, Pod& pod) {
   RETURN_IF_ERROR(Advance(removing, SandboxEvent::kRemove));
   RETURN_IF_ERROR(pods.records().Save(removing));
   pod.record = std::move(removing);
-  pod.changed.notify_all();
+  pod.Changed();
   return {};
 }
 
@@ -86,6 +86,10 @@ Status ErasePod(Pods& pods, const std::shared_ptr<Pod>& pod) {
   AbortStep();
   RETURN_IF_ERROR(pods.records().RemovePod(pod->id));
   pods.table().Remove(pod->id);
+  {
+    std::lock_guard lock(pod->mutex);
+    pods.events().TellDeleted(*pod);
+  }
   // A creation's own name is its creator's to release, together with the reason.
   if (pod->record.published()) pods.pod_names().Release(NameOf(pod->record), pod->id.value());
   return {};
@@ -211,7 +215,8 @@ Status EraseContainer(Pods& pods, const PodTable::Member& member) {
   if (container->record.published())
     pods.container_names().Release(NameOf(container->record, pod->record), container->id.value());
   pod->containers.erase(container->id.value());
-  pod->changed.notify_all();
+  pods.events().TellDeleted(*pod, *container);
+  pod->Changed();
   return {};
 }
 

@@ -71,9 +71,9 @@ LogLevel LevelOf(std::string_view name, const Error* error) {
                       error->code == ErrorCode::kDataLoss;
     return ours ? LogLevel::kError : LogLevel::kWarn;
   }
-  const bool asks = name.starts_with("List") || name.ends_with("Status") ||
-                    name.ends_with("Stats") || name.ends_with("Info") || name == "Version" ||
-                    name == "RuntimeConfig" || name == "ExecSync";
+  const bool asks = name.starts_with("List") || name.starts_with("Stream") ||
+                    name.ends_with("Status") || name.ends_with("Stats") || name.ends_with("Info") ||
+                    name == "Version" || name == "RuntimeConfig" || name == "ExecSync";
   return asks ? LogLevel::kDebug : LogLevel::kInfo;
 }
 
@@ -103,6 +103,23 @@ grpc::Status Answer(std::string_view name, const grpc::ServerContext& context,
   return grpc::Status::OK;
 }
 
+template <typename Response, typename Function>
+grpc::Status AnswerStream(std::string_view name, grpc::ServerContext& context,
+                          grpc::ServerWriter<Response>& writer, Patience patience,
+                          Function function) {
+  const CallContext call{DeadlineOf(context, patience),
+                         [&context] { return context.IsCancelled(); }};
+  const StreamWriter<Response> stream{
+      [&writer] { writer.SendInitialMetadata(); },
+      [&writer](const Response& response) { return writer.Write(response); }};
+  const ::catamaran::Status done = function(call, stream);
+  const Error* error = done ? nullptr : &done.error();
+  Log(LevelOf(name, error), name,
+      {{"code", error == nullptr ? "" : std::string(ErrorCodeName(error->code))},
+       {"error", error == nullptr ? "" : error->message}});
+  return error == nullptr ? grpc::Status::OK : ToGrpcStatus(*error);
+}
+
 grpc::Status Unimplemented(const char* name) {
   return {grpc::StatusCode::UNIMPLEMENTED,
           fmt::format("{} is not implemented by this runtime", name)};
@@ -118,6 +135,16 @@ grpc::Status Unimplemented(const char* name) {
   }
 #define CATAMARAN_POD_RPC(rpc, patience) \
   CATAMARAN_RPC(rpc, rpc, Patience::patience, rpc, parts_.pods)
+#define CATAMARAN_STREAM_RPC(rpc, request_type, response_type, patience, part)                \
+  grpc::Status rpc(grpc::ServerContext* context, const v1::request_type* request,             \
+                   grpc::ServerWriter<v1::response_type>* writer) override {                  \
+    return AnswerStream<v1::response_type>(                                                   \
+        #rpc, *context, *writer, patience, [&](const CallContext& call, const auto& stream) { \
+          return ::catamaran::rpc(*request, call, part, stream);                              \
+        });                                                                                   \
+  }
+#define CATAMARAN_POD_STREAM_RPC(rpc) \
+  CATAMARAN_STREAM_RPC(rpc, rpc##Request, rpc##Response, Patience::kDefault, parts_.pods)
 #define CATAMARAN_UNIMPLEMENTED(rpc, request, response)                                \
   grpc::Status rpc(grpc::ServerContext*, const v1::request*, v1::response*) override { \
     return Unimplemented(#rpc);                                                        \
@@ -163,6 +190,13 @@ class RuntimeService final : public v1::RuntimeService::Service {
   CATAMARAN_RPC(PortForward, PortForward, Patience::kDefault, PortForward, parts_.pods,
                 parts_.streaming)
 
+  CATAMARAN_POD_STREAM_RPC(StreamPodSandboxes)
+  CATAMARAN_POD_STREAM_RPC(StreamContainers)
+  CATAMARAN_POD_STREAM_RPC(StreamContainerStats)
+  CATAMARAN_POD_STREAM_RPC(StreamPodSandboxStats)
+  CATAMARAN_STREAM_RPC(GetContainerEvents, GetEventsRequest, ContainerEventResponse,
+                       Patience::kUnbounded, parts_.pods)
+
   CATAMARAN_UNIMPLEMENTED(UpdatePodSandboxResources, UpdatePodSandboxResourcesRequest,
                           UpdatePodSandboxResourcesResponse)
   CATAMARAN_UNIMPLEMENTED(CheckpointContainer, CheckpointContainerRequest,
@@ -173,17 +207,8 @@ class RuntimeService final : public v1::RuntimeService::Service {
                           ListMetricDescriptorsResponse)
   CATAMARAN_UNIMPLEMENTED(ListPodSandboxMetrics, ListPodSandboxMetricsRequest,
                           ListPodSandboxMetricsResponse)
-  CATAMARAN_UNIMPLEMENTED_STREAM(StreamPodSandboxes, StreamPodSandboxesRequest,
-                                 StreamPodSandboxesResponse)
-  CATAMARAN_UNIMPLEMENTED_STREAM(StreamContainers, StreamContainersRequest,
-                                 StreamContainersResponse)
-  CATAMARAN_UNIMPLEMENTED_STREAM(StreamContainerStats, StreamContainerStatsRequest,
-                                 StreamContainerStatsResponse)
-  CATAMARAN_UNIMPLEMENTED_STREAM(StreamPodSandboxStats, StreamPodSandboxStatsRequest,
-                                 StreamPodSandboxStatsResponse)
   CATAMARAN_UNIMPLEMENTED_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest,
                                  StreamPodSandboxMetricsResponse)
-  CATAMARAN_UNIMPLEMENTED_STREAM(GetContainerEvents, GetEventsRequest, ContainerEventResponse)
 
  private:
   const ServerParts parts_;
@@ -198,7 +223,8 @@ class ImageService final : public v1::ImageService::Service {
   CATAMARAN_RPC(RemoveImage, RemoveImage, Patience::kDefault, RemoveImage, parts_.images)
   CATAMARAN_RPC(ImageFsInfo, ImageFsInfo, Patience::kDefault, ImageFsInfo, parts_.images)
   CATAMARAN_RPC(PullImage, PullImage, Patience::kUnbounded, PullImage, parts_.puller)
-  CATAMARAN_UNIMPLEMENTED_STREAM(StreamImages, StreamImagesRequest, StreamImagesResponse)
+  CATAMARAN_STREAM_RPC(StreamImages, StreamImagesRequest, StreamImagesResponse, Patience::kDefault,
+                       parts_.images)
 
  private:
   const ServerParts parts_;

@@ -9,6 +9,7 @@
 #include "cri/network/pod_network.h"
 #include "cri/registry/image_puller.h"
 #include "cri/service/call_context.h"
+#include "cri/service/stream_writer.h"
 #include "sandbox/base/result.h"
 
 namespace catamaran {
@@ -31,6 +32,9 @@ Result<v1::UpdateRuntimeConfigResponse> UpdateRuntimeConfig(
 
 Result<v1::ListImagesResponse> ListImages(const v1::ListImagesRequest& request,
                                           const CallContext& call, ImageStore& images);
+// The same as a stream of messages of bounded size.
+Status StreamImages(const v1::StreamImagesRequest& request, const CallContext& call,
+                    ImageStore& images, const StreamWriter<v1::StreamImagesResponse>& writer);
 Result<v1::ImageStatusResponse> ImageStatus(const v1::ImageStatusRequest& request,
                                             const CallContext& call, ImageStore& images);
 Result<v1::RemoveImageResponse> RemoveImage(const v1::RemoveImageRequest& request,
