@@ -39,7 +39,7 @@ bool ForwardSession::OnOpen(uint32_t stream, const StreamConnection::Headers& he
   if (!pair->data || !pair->error) return true;
   pair->limit.cancel();
   boost::asio::post(io_, [this, weak = std::weak_ptr<Pair>(pair)] {
-    if (const auto still = weak.lock(); still && pairs_.contains(still->id)) Dial(still);
+    if (const auto still = weak.lock(); still && Has(still)) Dial(still);
   });
   return true;
 }
@@ -80,12 +80,13 @@ void ForwardSession::Dial(const PairPointer& pair) {
 void ForwardSession::Connect(const PairPointer& pair, UniqueFd socket) {
   UniqueFd other(fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
   if (!other.valid()) return Fail(pair, FailWithErrno("duplicate a socket").value().message);
-  Pair* const raw = pair.get();  // the pumps are its own
   pair->sink = std::make_unique<DescriptorSink>(
       io_, std::move(socket), DescriptorSink::AtEnd::kShutDown, [this] { UpdateReading(); });
-  pair->source =
-      std::make_unique<DescriptorSource>(io_, std::move(other), connection_, *pair->data,
-                                         [this, raw] { OnServerEnd(pairs_.at(raw->id)); });
+  pair->source = std::make_unique<DescriptorSource>(io_, std::move(other), connection_, *pair->data,
+                                                    [this, weak = std::weak_ptr<Pair>(pair)] {
+                                                      if (const auto still = weak.lock())
+                                                        OnServerEnd(still);
+                                                    });
   pair->sink->Write(std::exchange(pair->early_data, {}));
   if (pair->client_ended) pair->sink->End();
 }
@@ -101,6 +102,7 @@ void ForwardSession::Fail(const PairPointer& pair, const std::string& why) {
 }
 
 void ForwardSession::OnServerEnd(const PairPointer& pair) {
+  if (!Has(pair)) return;  // dropped; its pumps end by themselves
   pair->server_ended = true;
   connection_.End(*pair->data);
   connection_.End(*pair->error);
@@ -108,8 +110,14 @@ void ForwardSession::OnServerEnd(const PairPointer& pair) {
   if (pair->client_ended || pair->sink->ended() || most_pairs_ > 0) Drop(pair);
 }
 
-void ForwardSession::Drop(const PairPointer& pair) {
-  if (pairs_.erase(pair->id) == 0) return;
+bool ForwardSession::Has(const PairPointer& pair) const {
+  const auto found = pairs_.find(pair->id);
+  return found != pairs_.end() && found->second == pair;
+}
+
+void ForwardSession::Drop(PairPointer pair) {
+  if (!Has(pair)) return;
+  pairs_.erase(pair->id);
   boost::asio::post(io_, [pair] {});  // one of its pumps may have called
   UpdateReading();
   if (most_pairs_ > 0 && ++over_ == most_pairs_) connection_.Finish();

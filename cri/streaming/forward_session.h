@@ -51,13 +51,15 @@ class ForwardSession final : public StreamConnection::Listener {
 
   PairPointer PairOf(const std::string& id, uint16_t port);
   PairPointer FindByData(uint32_t stream) const;
+  bool Has(const PairPointer& pair) const;
   void AwaitOther(const PairPointer& pair);
   void Dial(const PairPointer& pair);
   void Connect(const PairPointer& pair, UniqueFd socket);
   void Fail(const PairPointer& pair, const std::string& why);
   void OnServerEnd(const PairPointer& pair);
   void UpdateReading();
-  void Drop(const PairPointer& pair);
+  // Nothing where it was dropped already. By value: the table's own pointer goes with its entry.
+  void Drop(PairPointer pair);
 
   boost::asio::io_context& io_;
   StreamConnection& connection_;
