@@ -5,9 +5,9 @@
 
 #include <thread>
 
+#include "cri/base/program_run.h"
 #include "cri/network/pod_claims.h"
 #include "cri/network/pod_network.h"
-#include "cri/network/program_run.h"
 #include "cri/network/record_folder.h"
 #include "sandbox/base/files.h"
 

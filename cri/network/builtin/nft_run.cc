@@ -1,7 +1,7 @@
 #include <fcntl.h>
 
+#include "cri/base/program_run.h"
 #include "cri/network/builtin/nft_rules.h"
-#include "cri/network/program_run.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {

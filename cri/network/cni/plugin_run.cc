@@ -7,9 +7,9 @@
 
 #include <thread>
 
+#include "cri/base/program_run.h"
 #include "cri/base/text.h"
 #include "cri/network/cni/json_text.h"
-#include "cri/network/program_run.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {

@@ -1,4 +1,4 @@
-#include "cri/network/program_run.h"
+#include "cri/base/program_run.h"
 
 #include <fcntl.h>
 #include <poll.h>

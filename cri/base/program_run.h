@@ -9,7 +9,7 @@
 
 namespace catamaran {
 
-// A short-lived program that is not ours: nft, a CNI plugin.
+// A short-lived program that is not ours: nft, a CNI plugin, a credential helper.
 struct ProgramRun {
   std::vector<std::string> args;         // args[0] names it in errors
   std::vector<std::string> environment;  // empty: the daemon's own
