@@ -11,9 +11,11 @@
 #include "cri/images/image_store.h"
 #include "cri/images/reference.h"
 #include "cri/progress_printer.h"
+#include "cri/registry/docker_config.h"
 #include "cri/registry/image_puller.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/grpc_client.h"
+#include "cri/signatures/signature_policy.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -30,6 +32,7 @@ struct StoreAccess {
   std::unique_ptr<DirectoryLock> lock;
   std::unique_ptr<ImageStore> store;
   std::unique_ptr<DaemonClient> daemon;
+  std::shared_ptr<const SignaturePolicy> policy;  // where the store is open here
 };
 
 Result<StoreAccess> OpenStore(const Config& config) {
@@ -39,8 +42,9 @@ Result<StoreAccess> OpenStore(const Config& config) {
                                   Deadline::After(kOwnerPatience));
   if (lock) {
     access.lock = std::make_unique<DirectoryLock>(std::move(*lock));
-    ASSIGN_OR_RETURN(access.store,
-                     ImageStore::Open(config.root / "images", {config.images.pinned, {}}));
+    access.policy = std::make_shared<SignaturePolicy>(config.images.signature_policy);
+    ASSIGN_OR_RETURN(access.store, ImageStore::Open(config.root / "images",
+                                                    {config.images.pinned, {}, access.policy}));
     return access;
   }
   if (lock.error().code != ErrorCode::kFailedPrecondition) {
@@ -55,7 +59,8 @@ Result<StoreAccess> OpenStore(const Config& config) {
 std::vector<ImageLine> ToLines(const std::vector<Image>& images) {
   std::vector<ImageLine> lines;
   for (const Image& image : images)
-    lines.push_back({image.id, image.repo_tags, image.size_bytes, image.pinned});
+    lines.push_back(
+        {image.id, image.repo_tags, image.size_bytes, image.shared_bytes(), image.pinned});
   return lines;
 }
 
@@ -63,21 +68,23 @@ void Print(const std::vector<ImageLine>& lines) {
   for (const ImageLine& line : lines) {
     const std::string tags =
         line.repo_tags.empty() ? "<none>" : fmt::format("{}", fmt::join(line.repo_tags, ","));
-    fmt::print("{}  {:>9.1f} MB  {}{}\n", line.id, static_cast<double>(line.size_bytes) / 1e6, tags,
-               line.pinned ? "  pinned" : "");
+    const auto megabytes = [](uint64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+    fmt::print("{}  {:>9.1f} MB, {:>9.1f} shared  {}{}\n", line.id, megabytes(line.size_bytes),
+               megabytes(line.shared_bytes), tags, line.pinned ? "  pinned" : "");
   }
 }
 
 constexpr size_t kLongestPassword = 64 << 10;
-constexpr size_t kLargestAuthFile = 4 << 20;
 
 Result<Credentials> ReadCredentials(const PullFlags& flags) {
   Credentials credentials;
   if (!flags.auth_file.empty()) {
     ASSIGN_OR_RETURN(const auto reference, ParseImageReference(flags.reference));
     const std::string host = reference.repository.substr(0, reference.repository.find('/'));
-    ASSIGN_OR_RETURN(const auto text, ReadFile(flags.auth_file, kLargestAuthFile));
-    ASSIGN_OR_RETURN(const auto found, CredentialsFromDockerConfig(text, flags.auth_file, host));
+    std::error_code error;
+    const HostPath file(std::filesystem::absolute(flags.auth_file, error));
+    ASSIGN_OR_RETURN(const auto found,
+                     CredentialsFromDockerConfig(file, host, "", Deadline::Never()));
     if (found) return *found;
   }
   credentials.username = flags.username;
@@ -101,7 +108,9 @@ Status ImagePullCommand(const Config& config, const PullFlags& flags) {
     return {};
   }
   signal(SIGPIPE, SIG_IGN);  // a registry that hangs up is an error, not our end
-  ImagePuller puller(*access.store, {config.images.hosts_dir, config.images.docker_config, {}});
+  ImagePuller puller(*access.store, {.hosts_dir = config.images.hosts_dir,
+                                     .docker_config = config.images.docker_config,
+                                     .policy = access.policy});
   const AuthFields auth{credentials.username,       credentials.password,      "", "",
                         credentials.identity_token, credentials.registry_token};
   ASSIGN_OR_RETURN(const auto image,

@@ -8,11 +8,13 @@
 #include "cri/network/builtin/builtin_network.h"
 #include "cri/network/cni/cni_network.h"
 #include "cri/pods/pods.h"
+#include "cri/pods/writable_limit.h"
 #include "cri/registry/image_puller.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/grpc_server.h"
 #include "cri/service/log.h"
 #include "cri/service/readiness.h"
+#include "cri/signatures/signature_policy.h"
 #include "cri/streaming/streaming_server.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
@@ -73,13 +75,29 @@ struct Daemon {
   std::unique_ptr<StreamingServer> streaming;
 };
 
+// Said at start, not by every container.
+Status CheckHandlers(const Config& config) {
+  for (const HandlerConfig& handler : config.handlers) {
+    if (handler.writable_layer_limit == 0) continue;
+    auto kept = CheckWritableLimits(config.root);
+    if (!kept)
+      return tl::unexpected(std::move(kept).error().While(
+          fmt::format("handler {}: writable_layer_limit", handler.name)));
+  }
+  return {};
+}
+
 Result<Daemon> MakeDaemon(const Config& config) {
   Daemon daemon;
-  ASSIGN_OR_RETURN(daemon.images,
-                   ImageStore::Open(config.root / "images", {config.images.pinned, WriteNotice}));
+  RETURN_IF_ERROR(CheckHandlers(config));
+  const auto policy = std::make_shared<SignaturePolicy>(config.images.signature_policy);
+  RETURN_IF_ERROR(policy->CheckKeys());
+  ASSIGN_OR_RETURN(daemon.images, ImageStore::Open(config.root / "images",
+                                                   {config.images.pinned, WriteNotice, policy}));
   daemon.puller = std::make_unique<ImagePuller>(
-      *daemon.images,
-      ImagePuller::Options{config.images.hosts_dir, config.images.docker_config, {}});
+      *daemon.images, ImagePuller::Options{.hosts_dir = config.images.hosts_dir,
+                                           .docker_config = config.images.docker_config,
+                                           .policy = policy});
   ASSIGN_OR_RETURN(daemon.network, MakeNetwork(config));
   ASSIGN_OR_RETURN(daemon.cgroups, OpenPodCgroups());
   ASSIGN_OR_RETURN(auto shims, ShimManager::Create({config.shim.string()}));

@@ -9,8 +9,8 @@
 #include <filesystem>
 
 #include "cri/base/go_duration.h"
+#include "cri/config/read_images.h"
 #include "cri/config/yaml_reader.h"
-#include "cri/images/reference.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -161,12 +161,18 @@ Status ReadHandler(const YamlValue& value, const ConfigPlaces& places, Config* c
          has_hull = true;
          return {};
        }},
+      {"writable_layer_limit",
+       [&](const YamlValue& v) { return ReadMemory(v, kMebibyte, &handler.writable_layer_limit); }},
       {"machine",
        [&](const YamlValue& v) {
          has_machine = true;
          return ReadMachine(v, &handler);
        }},
   }));
+  if (handler.writable_layer_limit > 0 && handler.hull == HandlerConfig::Hull::kVm)
+    return value.Wrong(
+        "without a writable_layer_limit where the backend is vm: the size of its writable_disk is "
+        "the limit of a pod");
   if (handler.name.empty()) return value.Wrong("a mapping with a name");
   if (!has_hull) return value.Wrong("a mapping with a backend: ns or vm");
   if (handler.hull == HandlerConfig::Hull::kNamespaces) {
@@ -188,25 +194,6 @@ Status ReadPluginFolders(const YamlValue& value, std::vector<HostPath>* out) {
   }));
   if (out->empty()) return value.Wrong("at least one folder");
   return {};
-}
-
-Status ReadImages(const YamlValue& value, ImagesConfig* images) {
-  return value.ReadMapping({
-      {"hosts_dir", [images](const YamlValue& v) { return ReadPath(v, &images->hosts_dir); }},
-      {"docker_config",
-       [images](const YamlValue& v) { return ReadPath(v, &images->docker_config); }},
-      {"pinned",
-       [images](const YamlValue& v) {
-         return v.ReadSequence([images](const YamlValue& item) -> Status {
-           std::string text;
-           RETURN_IF_ERROR(item.Read(&text));
-           const auto reference = ParseImageReference(text);
-           if (!reference) return item.Wrong("an image reference: [HOST/]NAME[:TAG][@DIGEST]");
-           images->pinned.push_back(reference->ToString());
-           return {};
-         });
-       }},
-  });
 }
 
 // "127.0.0.1:0", "[::1]:10010".

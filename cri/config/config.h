@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cri/signatures/signature_rule.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
 #include "sandbox/spec/sandbox_spec.pb.h"
@@ -18,7 +19,9 @@ struct HandlerConfig {
   std::string name;
   Hull hull = Hull::kNamespaces;
   spec::MachineSpec machine;  // kVm only; launcher is always QEMU
-  uint32_t pool = 0;          // kVm only: machines that wait for pods, see cri/pods/machine_pool.h
+  // kNamespaces only: bytes that a container may write into its root; 0: no limit of its own.
+  uint64_t writable_layer_limit = 0;
+  uint32_t pool = 0;  // kVm only: machines that wait for pods, see cri/pods/machine_pool.h
 };
 
 // Where images come from. What is in the folders is read at each pull, so changes there need no
@@ -27,6 +30,8 @@ struct ImagesConfig {
   HostPath hosts_dir;      // folders of hosts.toml files, as containerd has them; empty: none
   HostPath docker_config;  // credentials where a pull brings none (config.json); empty: none
   std::vector<std::string> pinned;  // canonical references that the kubelet must not collect
+  // Which images may be used; none: all. One is of scope "*". See cri/signatures/README.md.
+  std::vector<SignatureRule> signature_policy;
 };
 
 // Where Exec, Attach and PortForward are served, see cri/streaming/streaming_server.h.

@@ -82,6 +82,23 @@ handlers:
   EXPECT_EQ(config->FindHandler("ready")->pool, 64u);
 }
 
+TEST(Config, TakesASignaturePolicy) {
+  auto config = Parse(R"(
+images:
+  signature_policy:
+    - {scope: "*", rule: reject}
+    - {scope: Index.docker.io/library, rule: accept}
+    - {scope: r.test/team, rule: signed, keys: [/a.pub, /b.pub]}
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto& rules = config->images.signature_policy;
+  ASSERT_EQ(rules.size(), 3u);
+  EXPECT_EQ(rules[0].kind, SignatureRule::Kind::kReject);
+  EXPECT_EQ(rules[1].scope, "docker.io/library");
+  EXPECT_EQ(rules[2].kind, SignatureRule::Kind::kSigned);
+  EXPECT_EQ(rules[2].keys.size(), 2u);
+}
+
 TEST(Config, LetsFlagsWinOverTheFile) {
   auto config = Parse("root: /r\nrun: /n\n", {"", "/other", "/run2"});
   ASSERT_TRUE(config) << config.error().message;
@@ -145,6 +162,23 @@ INSTANTIATE_TEST_SUITE_P(
                   "c.yaml:2: images.hosts_directory: unknown key; known are"},
         WrongFile{"PinnedImage", "images:\n  pinned: [Busy/Box]\n",
                   "c.yaml:2: images.pinned[0]: 'Busy/Box' is wrong: must be an image reference"},
+        WrongFile{"SignatureScope",
+                  "images:\n  signature_policy: [{scope: busybox, rule: accept}]\n",
+                  "c.yaml:2: images.signature_policy[0].scope: 'busybox' is wrong: must be HOST"},
+        WrongFile{"SignatureScopeTwice",
+                  "images: {signature_policy: [{scope: R.test, rule: accept}, "
+                  "{scope: r.test, rule: reject}]}\n",
+                  "another rule has r.test"},
+        WrongFile{"SignatureRule", "images: {signature_policy: [{scope: '*', rule: trust}]}\n",
+                  "must be one of accept, reject, signed"},
+        WrongFile{"SignedWithoutKeys", "images: {signature_policy: [{scope: '*', rule: signed}]}\n",
+                  "with keys where the rule is signed"},
+        WrongFile{"KeysOfAnother",
+                  "images: {signature_policy: [{scope: '*', rule: accept, keys: [/k]}]}\n",
+                  "without keys where the rule is not signed"},
+        WrongFile{"SignaturesOfTheRestUnsaid",
+                  "images: {signature_policy: [{scope: r.test, rule: reject}]}\n",
+                  "with a rule of scope '*'"},
         WrongFile{"HandlerName", "handlers: [{name: My_Handler, backend: ns}]\n",
                   "handlers[0].name: 'My_Handler' is wrong: must be a DNS label"},
         WrongFile{"HandlerTwice", "handlers: [{name: a, backend: ns}, {name: a, backend: vm}]\n",
@@ -164,6 +198,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "must be a number from 1 to 255"},
         WrongFile{"LargePool", "handlers: [{name: v, backend: vm, machine: {pool: 65}}]\n",
                   "handlers[0].machine.pool: '65' is wrong: must be a number from 0 to 64"},
+        WrongFile{"WritableLimitOfVm",
+                  "handlers: [{name: v, backend: vm, writable_layer_limit: 1Gi}]\n",
+                  "the size of its writable_disk is the limit"},
+        WrongFile{"TinyWritableLimit",
+                  "handlers: [{name: n, backend: ns, writable_layer_limit: 1Ki}]\n", "from 1Mi"},
         WrongFile{"PoolOfBootedMachines",
                   "handlers: [{name: v, backend: vm, machine: {pool: 1, template: off}}]\n",
                   "without a pool where template is off"},

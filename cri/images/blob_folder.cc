@@ -56,7 +56,7 @@ UniqueFd TemporaryFile::Anonymous() && {
 }
 
 Result<BlobFolder> BlobFolder::Open(const HostPath& root) {
-  for (const char* name : {"blobs", "merged", "tmp"})
+  for (const char* name : {"blobs", "merged", "partial", "tmp"})
     RETURN_IF_ERROR(MakeDirectories((root / name).value()));
   RETURN_IF_ERROR(SyncFolder(root.value()));
   RETURN_IF_ERROR(KeepOnlyIn((root / "tmp").value(), {}));
@@ -101,7 +101,7 @@ Status BlobFolder::KeepOnly(const std::set<std::string>& diff_ids,
 
 Result<BlobFolder::Usage> BlobFolder::Measure() const {
   Usage usage;
-  for (const char* folder : {"blobs", "merged", "tmp"}) {
+  for (const char* folder : {"blobs", "merged", "partial", "tmp"}) {
     ASSIGN_OR_RETURN(const auto names, ListDirectory((root_ / folder).value()));
     for (const auto& name : names) {
       struct stat status = {};

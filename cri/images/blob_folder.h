@@ -36,14 +36,15 @@ class TemporaryFile {
   UniqueFd fd_;
 };
 
-// The files of an image store: blobs/<hex of diffID>.erofs, merged/<hex of image id>.<kind>.erofs
-// and tmp/ for what is being written. Thread-safe.
+// The files of an image store: blobs/<hex of diffID>.erofs, merged/<hex of image id>.<kind>.erofs,
+// partial/ (see PartialLayers) and tmp/ for what is being written. Thread-safe.
 class BlobFolder {
  public:
   // Makes the folders (0700) and empties tmp/.
   static Result<BlobFolder> Open(const HostPath& root);
 
   Result<TemporaryFile> CreateTemporary(const std::string& name) const;
+  HostPath PartialFolder() const { return root_ / "partial"; }
   HostPath BlobPath(const std::string& diff_id) const;
   HostPath MergedPath(const ImageIndex::MergedFile& file) const;
   Status RemoveBlob(const std::string& diff_id) const;

@@ -6,6 +6,7 @@
 #include "cri/images/hasher.h"
 #include "cri/images/layer/layer_converter.h"
 #include "cri/images/reference.h"
+#include "cri/images/testing/image_builder.h"
 #include "cri/images/testing/tar_builder.h"
 #include "sandbox/base/files.h"
 
@@ -173,6 +174,67 @@ TEST(HostileLayer, OddButHarmlessOnesAreTaken) {
     EXPECT_EQ(layer->diff_id, Sha256Of(row.plain.empty() ? row.archive : row.plain)) << row.name;
     EXPECT_EQ(layer->size_bytes % (2 << 20), 0u) << row.name;
   }
+}
+
+// CVE-2021-32760 and its kind. What the archive does where it is extracted the plain way is shown
+// first; converting it is reading, and what it would have hit outside is then inside.
+TEST(HostileLayer, ThatLeadsAnExtractorOutsideChangesNothingHere) {
+  const ScratchFolder scratch("outside");
+  const std::string victim = scratch / "victim";
+  const auto prepare = [&] {
+    ASSERT_TRUE(RemoveTree(victim));
+    ASSERT_TRUE(MakeDirectories(victim));
+    WriteTestFile(victim + "/file", "machine's");
+    ASSERT_EQ(chmod((victim + "/file").c_str(), 0600), 0);
+  };
+  const auto state = [&] {
+    struct stat file = {};
+    stat((victim + "/file").c_str(), &file);
+    return fmt::format("{} {:o} {}", ReadFile(victim + "/file").value(), file.st_mode & 07777,
+                       Exists(victim + "/planted"));
+  };
+  const std::string untouched = "machine's 600 false";
+  const struct {
+    std::string name, archive, after;
+  } attacks[] = {
+      {"through a link", TarBuilder().Symlink("d", victim).File("d/planted", "x").Build(),
+       "machine's 600 true"},
+      {"an absolute name", TarBuilder().File(victim + "/file", "attacker's").Build(),
+       "attacker's 644 false"},
+      {"a setuid file through a link",
+       TarBuilder()
+           .Symlink("d", victim)
+           .Add({.name = "d/file", .data = "attacker's", .mode = 04777})
+           .Build(),
+       "attacker's 4777 false"},
+  };
+  for (const auto& attack : attacks) {
+    prepare();
+    const std::string plain = scratch / "plain";
+    ASSERT_TRUE(RemoveTree(plain));
+    ASSERT_TRUE(MakeDirectories(plain));
+    WriteTestFile(scratch / "layer.tar", attack.archive);
+    const std::string command = "tar -xpPf " + (scratch / "layer.tar").string() + " -C " + plain;
+    ASSERT_EQ(system(command.c_str()), 0) << attack.name;
+    EXPECT_EQ(state(), attack.after) << attack.name << ": the attack is none";
+    prepare();
+    EXPECT_TRUE(Convert(attack.archive)) << attack.name;
+    EXPECT_EQ(state(), untouched) << attack.name;
+  }
+}
+
+// CVE-2023-25153 and its kind: without limits the bombs go off.
+TEST(HostileLayer, BombsAreRealAndDefused) {
+  LayerLimits none;
+  for (auto* limit : {&none.entries, &none.metadata_bytes, &none.plain_bytes, &none.plain_base})
+    *limit = uint64_t{1} << 40;
+  none.stored_base = uint64_t{1} << 40;
+  const auto bomb = Convert(ZstdBomb(), none);
+  ASSERT_TRUE(bomb) << bomb.error().message;
+  EXPECT_LT(bomb->compressed_bytes, 100'000u);
+  EXPECT_EQ(Convert(ZstdBomb(), Small()).error().code, kTooMuch);
+  EXPECT_TRUE(Convert(ManyFiles(2000), none));
+  EXPECT_EQ(Convert(ManyFiles(2000), Small()).error().code, kTooMuch);
 }
 
 }  // namespace

@@ -45,9 +45,12 @@ Result<ImageIndex> ImageIndex::Open(const std::string& path) {
     return Fail(ErrorCode::kFailedPrecondition, "{} has format {}, this program reads format {}",
                 path, version[0][0], kFormatVersion);
   }
-  // Came later than the first format, which works without it.
+  // Came later than the first format, which works without them.
   RETURN_IF_ERROR(database.Script(
-      "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)"));
+      "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);"
+      "CREATE TABLE IF NOT EXISTS signatures (image_id TEXT NOT NULL REFERENCES images(id) ON "
+      "DELETE CASCADE, repository TEXT NOT NULL, key TEXT NOT NULL, "
+      "PRIMARY KEY (image_id, repository, key))"));
   return ImageIndex(std::move(database));
 }
 
@@ -85,6 +88,9 @@ Result<std::optional<ImageRecord>> ImageIndex::Get(const std::string& id) {
   ASSIGN_OR_RETURN(
       image.repo_digests,
       Column("SELECT name FROM names WHERE image_id=? AND is_tag=0 ORDER BY name", {id}));
+  ASSIGN_OR_RETURN(const auto signatures,
+                   database_.Run("SELECT repository, key FROM signatures WHERE image_id=?", {id}));
+  for (const auto& row : signatures) image.signatures.push_back({row[0], row[1]});
   return image;
 }
 
@@ -110,6 +116,9 @@ Status ImageIndex::PutImage(const ImageRecord& image) {
   for (const auto& digest : image.repo_digests)
     RETURN_IF_ERROR(
         database_.Run("INSERT OR REPLACE INTO names VALUES (?,0,?)", {digest, image.id}));
+  for (const auto& signature : image.signatures)
+    RETURN_IF_ERROR(database_.Run("INSERT OR REPLACE INTO signatures VALUES (?,?,?)",
+                                  {image.id, signature.repository, signature.key}));
   return {};
 }
 
@@ -150,6 +159,19 @@ Result<std::optional<BlobRecord>> ImageIndex::Blob(const std::string& diff_id) {
       database_.Run((std::string(kSelectBlobs) + " WHERE diff_id=?").c_str(), {diff_id}));
   if (rows.empty()) return std::nullopt;
   return BlobOf(rows[0]);
+}
+
+Result<std::map<std::string, ImageLayer>> ImageIndex::LayersOf(const std::string& image_id) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      database_.Run("SELECT b.diff_id, b.size, (SELECT count(DISTINCT o.image_id) FROM "
+                    "image_layers o WHERE o.diff_id = b.diff_id) FROM blobs b WHERE b.diff_id IN "
+                    "(SELECT diff_id FROM image_layers WHERE image_id=?)",
+                    {image_id}));
+  std::map<std::string, ImageLayer> layers;
+  for (const auto& row : rows)
+    layers[row[0]] = {row[0], std::stoull(row[1]), static_cast<uint32_t>(std::stoul(row[2]))};
+  return layers;
 }
 
 Result<std::vector<std::string>> ImageIndex::ForgetUnusedBlobs(const std::set<std::string>& keep) {

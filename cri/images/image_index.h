@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cri/images/image_store.h"
 #include "cri/images/sqlite.h"
 #include "sandbox/base/result.h"
 
@@ -31,6 +32,7 @@ struct ImageRecord {
   std::vector<std::string> diff_ids;  // bottom first
   std::vector<std::string> repo_tags;
   std::vector<std::string> repo_digests;
+  std::vector<VerifiedSignature> signatures;
 };
 
 // The store's index: which images there are, what they are called, which blobs they consist of,
@@ -53,6 +55,8 @@ class ImageIndex {
 
   Result<std::map<std::string, BlobRecord>> Blobs();
   Result<std::optional<BlobRecord>> Blob(const std::string& diff_id);
+  // The layers of an image, by diffID.
+  Result<std::map<std::string, ImageLayer>> LayersOf(const std::string& image_id);
   // Forgets blobs that no image and no lease needs, except `keep`; returns what it forgot.
   Result<std::vector<std::string>> ForgetUnusedBlobs(const std::set<std::string>& keep);
   // Forgets a blob that is damaged, and the images that need it.

@@ -29,15 +29,38 @@ struct ImageConfig {
 };
 
 struct IncomingImage;  // cri/images/incoming_image.h
+class ImagePolicy;     // cri/images/image_policy.h
+
+// That a pull verified a signature of an image.
+struct VerifiedSignature {
+  std::string repository;  // that it was verified for: "r.test/team/app"
+  std::string key;         // fingerprint of the public key
+};
+
+// A layer of an image on the disk.
+struct ImageLayer {
+  std::string diff_id;
+  uint64_t size_bytes = 0;  // of its blob
+  uint32_t images = 0;      // that have it
+};
 
 struct Image {
   std::string id;  // "sha256:<64 hex>", digest of the config
   std::vector<std::string> repo_tags;
   std::vector<std::string> repo_digests;
-  uint64_t size_bytes = 0;  // of its blobs, never 0
+  uint64_t size_bytes = 0;  // of its blobs and its config, never 0, always the same
   bool pinned = false;
   ImageConfig config;
   std::vector<std::string> diff_ids;  // bottom first
+  std::vector<ImageLayer> layers;     // bottom first, each once
+  std::vector<VerifiedSignature> signatures;
+
+  // Of size_bytes: what would stay on the disk for other images.
+  uint64_t shared_bytes() const {
+    uint64_t bytes = 0;
+    for (const ImageLayer& layer : layers) bytes += layer.images > 1 ? layer.size_bytes : 0;
+    return bytes;
+  }
 };
 
 // Images on this node: an SQLite index plus one EROFS blob per layer, keyed by diffID, under one
@@ -49,6 +72,7 @@ class ImageStore {
     std::vector<std::string> pinned;  // canonical references that List and Find show as pinned
     // Told, from any thread, of what somebody should know: a damaged blob. May be empty.
     std::function<void(const std::string&)> notice;
+    std::shared_ptr<const ImagePolicy> policy;  // null: every image may be used
   };
   // After a boot all blobs are read in the background: where one is damaged (a disk may lose what
   // it said it had written) the images that need it are forgotten, so that they are pulled again.
@@ -81,6 +105,13 @@ class ImageStore {
   // By id (with or without "sha256:"), tag, digest or short name; nullopt where there is none.
   // kInvalidArgument where the reference itself is malformed.
   virtual Result<std::optional<Image>> Find(const std::string& reference) = 0;
+  // The config of an image, as its registry has it; kNotFound.
+  virtual Result<std::string> ConfigText(const std::string& image_id) = 0;
+  // Whether an image that Find gave may be used where `reference` was asked for, see ImagePolicy.
+  virtual Status Admit(const Image& image, const std::string& reference) {
+    (void)image, (void)reference;
+    return {};
+  }
   // Removes the whole image that a reference names; success where there is none. Blobs that a
   // pinned lease uses stay until the lease ends.
   virtual Status Remove(const std::string& reference) = 0;

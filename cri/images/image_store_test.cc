@@ -90,14 +90,27 @@ TEST_F(ImageStoreTest, FindsAnImageByEveryFormOfItsName) {
   ASSERT_TRUE(image);
   ASSERT_EQ(image->repo_digests.size(), 1u);
   const std::string digest = image->repo_digests[0].substr(image->repo_digests[0].find('@'));
-  for (const std::string& form :
-       {id, DigestHex(id), DigestHex(id).substr(0, 13), std::string("busybox"),
-        std::string("busybox:latest"), std::string("docker.io/busybox"),
-        std::string("docker.io/library/busybox:latest"), "busybox" + digest,
-        "busybox:other" + digest}) {
+  const std::vector<std::string> forms = {id,
+                                          DigestHex(id),
+                                          DigestHex(id).substr(0, 13),
+                                          "busybox",
+                                          "busybox:latest",
+                                          "library/busybox",
+                                          "docker.io/busybox",
+                                          "Docker.IO/busybox",
+                                          "index.docker.io/library/busybox",
+                                          "registry-1.docker.io/library/busybox:latest",
+                                          "docker.io/library/busybox:latest",
+                                          "busybox" + digest,
+                                          "busybox:other" + digest,
+                                          "index.docker.io/busybox:latest" + digest};
+  for (const std::string& form : forms) {
     const auto found = Find(form);
     ASSERT_TRUE(found) << form;
     EXPECT_EQ(found->id, id) << form;
+    ASSERT_TRUE(store_->Remove(form)) << form;
+    EXPECT_FALSE(Find(id)) << form;
+    ASSERT_EQ(Load(Simple("busybox")), id);
   }
   for (const std::string& form :
        {std::string("busybox:1"), std::string("team/busybox"), "sha256:" + std::string(64, '0'),
@@ -163,6 +176,24 @@ TEST_F(ImageStoreTest, SharedLayersStayUntilTheLastImageGoes) {
   EXPECT_EQ(Files("blobs").size(), 1u);
   ASSERT_TRUE(store_->Remove("a"));
   EXPECT_TRUE(Files("blobs").empty());
+}
+
+TEST_F(ImageStoreTest, TellsWhichBytesOtherImagesHaveToo) {
+  const auto layer = [](const std::string& name) { return TarBuilder().File(name, name).Build(); };
+  const TestImage one{.layers = {layer("base"), layer("one")}, .name = "one:1"};
+  Load(one);
+  const Image alone = *store_->Find("one:1").value();
+  EXPECT_EQ(alone.shared_bytes(), 0u);
+  Load({.layers = {layer("base"), layer("two")}, .name = "two:1"});
+  const Image shared = *store_->Find("one:1").value();
+  ASSERT_EQ(shared.layers.size(), 2u);
+  EXPECT_EQ(shared.shared_bytes(), shared.layers[0].size_bytes);
+  EXPECT_EQ(shared.layers[0].images, 2u);
+  EXPECT_EQ(shared.layers[1].images, 1u);
+  EXPECT_EQ(shared.size_bytes, alone.size_bytes);
+  EXPECT_EQ(store_->ConfigText(shared.id).value(), ConfigJson(one));
+  ASSERT_TRUE(store_->Remove("two:1"));
+  EXPECT_EQ(store_->Find("one:1").value()->shared_bytes(), 0u);
 }
 
 TEST_F(ImageStoreTest, LeasedBlobsOutliveTheirImageAndTheProcess) {

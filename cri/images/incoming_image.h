@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cri/images/image_config.h"
+#include "cri/images/image_store.h"
 #include "cri/images/layer/byte_source.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
@@ -22,6 +23,14 @@ class LayerSource {
   // `cancelled` says so. The result must not outlive this source.
   virtual Result<std::unique_ptr<ByteSource>> Open(Deadline deadline,
                                                    std::function<bool()> cancelled) = 0;
+  // Whether OpenAt can begin in the middle.
+  virtual bool CanResume() const { return false; }
+  // The bytes from `offset` on, where CanResume; else the offset is 0.
+  virtual Result<std::unique_ptr<ByteSource>> OpenAt(uint64_t offset, Deadline deadline,
+                                                     std::function<bool()> cancelled) {
+    (void)offset;
+    return Open(deadline, std::move(cancelled));
+  }
   // What Open gave is not what the manifest promised. Whether another Open may give better bytes.
   virtual bool Distrust() { return false; }
   // Layers from the same origin may be waited for; another origin's might never come.
@@ -43,6 +52,7 @@ struct IncomingImage {
   std::vector<IncomingLayer> layers;      // bottom first, one for each of the config's diffIDs
   std::vector<std::string> repo_tags;     // canonical
   std::vector<std::string> repo_digests;  // canonical
+  std::vector<VerifiedSignature> signatures;
 };
 
 // The image of this config, without layers and names. kInvalidArgument where the config is

@@ -140,21 +140,35 @@ Result<BlobRecord> LayerIntake::VerifyOrConvert(const IncomingLayer& layer,
     return *known;
   }
   for (;;) {
-    auto record = Convert(layer, options, cancelled, flight);
+    bool resumed = false;
+    auto record = Convert(layer, options, cancelled, flight, resumed);
     if (record && options.progress)
       options.progress({layer.diff_id, layer.size_bytes, layer.size_bytes, true});
     const bool wrong_bytes = !record && (record.error().code == ErrorCode::kDataLoss ||
                                          record.error().code == ErrorCode::kInvalidArgument);
-    if (!wrong_bytes || !layer.source->Distrust()) return record;
+    // What was kept may be what is wrong: it is gone now.
+    if (!wrong_bytes || (!resumed && !layer.source->Distrust())) return record;
   }
 }
 
 Result<BlobRecord> LayerIntake::Convert(const IncomingLayer& layer,
                                         const ImageStore::LoadOptions& options,
-                                        const Cancelled& cancelled, Flight& flight) {
+                                        const Cancelled& cancelled, Flight& flight, bool& resumed) {
+  ASSIGN_OR_RETURN(const auto bytes, partial_.Open(layer, options.deadline, cancelled));
+  auto record = ConvertBytes(layer, *bytes, options, flight);
+  resumed = bytes->resumed();
+  const bool cut = !record && (record.error().code == ErrorCode::kUnavailable ||
+                               record.error().code == ErrorCode::kDeadlineExceeded);
+  bytes->Finish(record ? PartialLayers::End::kWhole
+                       : (cut ? PartialLayers::End::kCut : PartialLayers::End::kWrong));
+  return record;
+}
+
+Result<BlobRecord> LayerIntake::ConvertBytes(const IncomingLayer& layer, ByteSource& bytes,
+                                             const ImageStore::LoadOptions& options,
+                                             Flight& flight) {
   ASSIGN_OR_RETURN(auto file, folder_.CreateTemporary(DigestHex(layer.diff_id)));
-  ASSIGN_OR_RETURN(const auto bytes, layer.source->Open(options.deadline, cancelled));
-  ProgressSource source(*bytes, options.progress, layer.diff_id, layer.size_bytes,
+  ProgressSource source(bytes, options.progress, layer.diff_id, layer.size_bytes,
                         flight.done_bytes);
   const auto algorithm =
       layer.digest.starts_with("sha512:") ? Hasher::Algorithm::kSha512 : Hasher::Algorithm::kSha256;
@@ -203,6 +217,7 @@ void LayerIntake::KeepFinished(Pins& pins) {
 }
 
 void LayerIntake::DropKeptLocked() {
+  partial_.Sweep();
   for (const Kept& kept : kept_)
     if (kept.until.expired()) UnpinLocked(kept.diff_ids);
   std::erase_if(kept_, [](const Kept& kept) { return kept.until.expired(); });

@@ -15,6 +15,7 @@
 #include "cri/images/image_index.h"
 #include "cri/images/image_store.h"
 #include "cri/images/incoming_image.h"
+#include "cri/images/partial_layers.h"
 
 namespace catamaran {
 
@@ -24,7 +25,7 @@ namespace catamaran {
 class LayerIntake {
  public:
   LayerIntake(std::mutex& mutex, ImageIndex& index, const BlobFolder& folder)
-      : mutex_(mutex), index_(index), folder_(folder) {}
+      : mutex_(mutex), index_(index), folder_(folder), partial_(folder.PartialFolder()) {}
 
   // Blobs that one load works with. They stay on the disk until it is destroyed; then those that
   // the index does not name are removed.
@@ -72,8 +73,11 @@ class LayerIntake {
                                      const std::optional<BlobRecord>& known,
                                      const ImageStore::LoadOptions& options,
                                      const Cancelled& cancelled, Flight& flight);
+  // `resumed` becomes true where bytes of an earlier try were among those that were read.
   Result<BlobRecord> Convert(const IncomingLayer& layer, const ImageStore::LoadOptions& options,
-                             const Cancelled& cancelled, Flight& flight);
+                             const Cancelled& cancelled, Flight& flight, bool& resumed);
+  Result<BlobRecord> ConvertBytes(const IncomingLayer& layer, ByteSource& bytes,
+                                  const ImageStore::LoadOptions& options, Flight& flight);
   // Reads the blob, unless this process has read it already and it is the same file still: a pull
   // of an image that is here must not read all of it again and again.
   bool IsWhole(const BlobRecord& blob);
@@ -83,6 +87,7 @@ class LayerIntake {
   std::mutex& mutex_;
   ImageIndex& index_;
   const BlobFolder& folder_;
+  const PartialLayers partial_;
   std::condition_variable changed_;
   std::map<FlightKey, std::shared_ptr<Flight>> in_flight_;
   std::map<std::string, BlobRecord> ready_;  // whole on the disk, pinned

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "cri/images/archive_images.h"
+#include "cri/images/image_policy.h"
 #include "cri/images/merged_disk.h"
 #include "cri/images/reference.h"
 #include "sandbox/base/files.h"
@@ -123,6 +124,10 @@ Result<std::vector<Image>> LocalImageStore::Load(const HostPath& source,
   ASSIGN_OR_RETURN(const auto archive,
                    OpenImageArchive(source, std::move(scratch).Anonymous(), options.deadline));
   ASSIGN_OR_RETURN(const auto images, ReadArchivedImages(*archive, options.reference));
+  if (policy_ != nullptr)
+    for (const IncomingImage& image : images)
+      for (const auto* names : {&image.repo_tags, &image.repo_digests})
+        for (const auto& name : *names) RETURN_IF_ERROR(policy_->AdmitLoaded(name));
   return Take(images, options);
 }
 
@@ -148,7 +153,7 @@ Result<std::vector<Image>> LocalImageStore::Take(const std::vector<IncomingImage
   std::vector<ImageRecord> records;
   for (const auto& image : incoming)
     records.push_back({image.id, image.config_text, false, image.config.diff_ids, image.repo_tags,
-                       image.repo_digests});
+                       image.repo_digests, image.signatures});
   RETURN_IF_ERROR(index_.Put(records, blobs));
   std::vector<Image> images;
   for (const auto& record : records) {
@@ -170,10 +175,14 @@ Result<Image> LocalImageStore::DescribeLocked(const ImageRecord& record) {
     for (const auto& name : *names) image.pinned |= pinned_.contains(name);
   image.config = std::move(parsed.config);
   image.diff_ids = record.diff_ids;
+  image.signatures = record.signatures;
   image.size_bytes = record.config_text.size();
+  ASSIGN_OR_RETURN(const auto known, index_.LayersOf(record.id));
   for (const auto& diff_id : WithoutRepeats(record.diff_ids)) {
-    ASSIGN_OR_RETURN(const auto blob, index_.Blob(diff_id));
-    if (blob) image.size_bytes += blob->size_bytes;
+    const auto layer = known.find(diff_id);
+    if (layer == known.end()) continue;
+    image.layers.push_back(layer->second);
+    image.size_bytes += layer->second.size_bytes;
   }
   return image;
 }
@@ -187,6 +196,17 @@ Result<std::vector<Image>> LocalImageStore::List() {
     images.push_back(std::move(image));
   }
   return images;
+}
+
+Result<std::string> LocalImageStore::ConfigText(const std::string& image_id) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(auto record, index_.Get(image_id));
+  if (!record) return Fail(ErrorCode::kNotFound, "there is no image {}", image_id);
+  return std::move(record->config_text);
+}
+
+Status LocalImageStore::Admit(const Image& image, const std::string& reference) {
+  return policy_ == nullptr ? Status() : policy_->Admit(image, reference);
 }
 
 Result<std::optional<std::string>> LocalImageStore::ResolveLocked(const std::string& reference) {

@@ -24,6 +24,8 @@ class LocalImageStore : public ImageStore {
   Result<Image> Add(const IncomingImage& image, const LoadOptions& options) override;
   Result<std::vector<Image>> List() override;
   Result<std::optional<Image>> Find(const std::string& reference) override;
+  Result<std::string> ConfigText(const std::string& image_id) override;
+  Status Admit(const Image& image, const std::string& reference) override;
   Status Remove(const std::string& reference) override;
   Result<spec::RootfsSpec> Lease(const std::string& image_id, const std::string& holder,
                                  RootfsKind kind) override;
@@ -35,6 +37,7 @@ class LocalImageStore : public ImageStore {
   LocalImageStore(UniqueFd lock, BlobFolder folder, ImageIndex index, const OpenOptions& options)
       : pinned_(options.pinned.begin(), options.pinned.end()),
         notice_(options.notice),
+        policy_(options.policy),
         lock_(std::move(lock)),
         folder_(std::move(folder)),
         index_(std::move(index)),
@@ -65,6 +68,7 @@ class LocalImageStore : public ImageStore {
 
   const std::set<std::string> pinned_;
   const std::function<void(const std::string&)> notice_;
+  const std::shared_ptr<const ImagePolicy> policy_;  // may be null
   UniqueFd lock_;
   BlobFolder folder_;
   std::mutex mutex_;  // guards index_; held for database calls, not while layers are read

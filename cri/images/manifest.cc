@@ -24,6 +24,7 @@ Result<Descriptor> ParseDescriptor(const nlohmann::json& value, const std::strin
   ASSIGN_OR_RETURN(descriptor.media_type, object.String("mediaType"));
   ASSIGN_OR_RETURN(descriptor.digest, object.String("digest"));
   ASSIGN_OR_RETURN(descriptor.size, object.Size("size"));
+  ASSIGN_OR_RETURN(descriptor.artifact_type, object.String("artifactType"));
   ASSIGN_OR_RETURN(descriptor.annotations, object.StringMap("annotations"));
   if (!IsDigest(descriptor.digest))
     return Fail(ErrorCode::kInvalidArgument,
@@ -95,7 +96,8 @@ bool Descriptor::IsAttestation() const {
          (platform && platform->os == "unknown");
 }
 
-Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what) {
+Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what,
+                                      ManifestUse use) {
   ASSIGN_OR_RETURN(const auto json, ParseJson(text, what));
   ASSIGN_OR_RETURN(const auto object, JsonObject::From(json, std::string(what)));
   ASSIGN_OR_RETURN(const uint64_t version, object.Size("schemaVersion"));
@@ -114,7 +116,7 @@ Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view wh
   if (!json.contains("config"))
     return Fail(ErrorCode::kInvalidArgument, "{}: field \"config\" is missing", what);
   ASSIGN_OR_RETURN(manifest.config, ParseDescriptor(json["config"], std::string(what) + ".config"));
-  if (!IsImageConfig(manifest.config.media_type))
+  if (use == ManifestUse::kImage && !IsImageConfig(manifest.config.media_type))
     return Fail(ErrorCode::kInvalidArgument, "{}: an artifact of type {}, not a runnable image",
                 what, manifest.config.media_type.substr(0, 200));
   ASSIGN_OR_RETURN(manifest.layers, ParseDescriptors(object, "layers", kMaximumLayers));

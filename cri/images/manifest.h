@@ -27,7 +27,8 @@ bool PlatformFits(const Platform& image, const Platform& host);
 // A reference to content (image-spec, descriptor.md).
 struct Descriptor {
   std::string media_type;
-  std::string digest;  // valid by IsDigest
+  std::string digest;         // valid by IsDigest
+  std::string artifact_type;  // of what an index of referrers names
   uint64_t size = 0;
   std::optional<Platform> platform;
   std::vector<std::pair<std::string, std::string>> annotations;
@@ -52,8 +53,11 @@ constexpr size_t kMaximumManifestBytes = 4 << 20;
 constexpr size_t kMaximumConfigBytes = 8 << 20;
 constexpr size_t kMaximumArchiveIndexBytes = 20 << 20;
 
+// An image has a config that can be run; what is attached to one (a signature) need not.
+enum class ManifestUse { kImage, kArtifact };
 // kInvalidArgument naming `what` and the field.
-Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what);
+Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what,
+                                      ManifestUse use = ManifestUse::kImage);
 
 // One entry of a docker archive's manifest.json.
 struct DockerImage {

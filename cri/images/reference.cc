@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cri/base/text.h"
+
 namespace catamaran {
 namespace {
 
@@ -99,7 +101,10 @@ Result<std::string> CanonicalRepository(std::string_view text, std::string_view 
     const std::string_view first = name.substr(0, slash);
     if (LooksLikeHost(first)) {
       if (!IsHost(first)) return Malformed(text, "the host is not a host name");
-      host = first;
+      // As names are compared in the DNS: one registry is not two. What only its case makes a host
+      // stays, or it would be a folder of Docker Hub.
+      host = ToLower(first);
+      if (!LooksLikeHost(host)) host = first;
       path = name.substr(slash + 1);
     }
   }
@@ -142,6 +147,7 @@ std::string ImageReference::ToString() const {
 Result<ImageReference> ParseImageReference(std::string_view text) {
   if (text.empty()) return Malformed(text, "it is empty");
   if (text.size() > kMaximumTextLength) return Malformed(text, "it is longer than 1024 bytes");
+  if (ParseImageId(text)) return Malformed(text, "it is the id of an image, which is no name");
   ImageReference reference;
   std::string_view name = text;
   if (const auto at = name.find('@'); at != std::string_view::npos) {

@@ -21,6 +21,18 @@ TEST(ImageReference, FillsInWhatShortNamesLeaveOut) {
       {"localhost:5000/a/b:V_1.x-", "localhost:5000/a/b:V_1.x-"},
       {"registry.k8s.io/pause:3.10", "registry.k8s.io/pause:3.10"},
       {"HOST/app", "HOST/app:latest"},
+      {"Registry.Test/app", "registry.test/app:latest"},
+      {"Registry.Test:5000/app:V1", "registry.test:5000/app:V1"},
+      {"LOCALHOST/app", "localhost/app:latest"},
+      {"Docker.io/busybox", "docker.io/library/busybox:latest"},
+      {"INDEX.docker.io/busybox:1@sha256:" + kHex, "docker.io/library/busybox@sha256:" + kHex},
+      {"registry-1.docker.io/team/app", "docker.io/team/app:latest"},
+      {"127.0.0.1/app", "127.0.0.1/app:latest"},
+      {"localhost", "docker.io/library/localhost:latest"},
+      {"r.test", "docker.io/library/r.test:latest"},
+      {"r.test:5000", "docker.io/library/r.test:5000"},
+      {"r.test:5000/a/b/c@sha256:" + kHex, "r.test:5000/a/b/c@sha256:" + kHex},
+      {std::string(63, 'a'), "docker.io/library/" + std::string(63, 'a') + ":latest"},
       {"[2001:db8::1]:5000/app", "[2001:db8::1]:5000/app:latest"},
       {"e/a--b__c.d", "docker.io/e/a--b__c.d:latest"},
       {"busybox@sha256:" + kHex, "docker.io/library/busybox@sha256:" + kHex},
@@ -78,6 +90,8 @@ TEST(ImageReference, RefusesWhatTheGrammarDoesNotAllow) {
       std::string("a\0b", 3),
       "a:\xc3\xa9",
       "sha256:" + kHex + ":x",
+      kHex,
+      "sha256:" + kHex,
   };
   for (const auto& row : rows) {
     const auto reference = ParseImageReference(row);

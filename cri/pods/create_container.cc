@@ -4,6 +4,7 @@
 #include "cri/pods/shim_link.h"
 #include "cri/pods/teardown.h"
 #include "cri/pods/timeline.h"
+#include "cri/pods/writable_limit.h"
 #include "cri/translate/host_facts.h"
 #include "cri/translate/translate.h"
 #include "sandbox/base/abort_step.h"
@@ -13,11 +14,17 @@
 namespace catamaran {
 namespace {
 
-Result<Image> FindImage(Pods& pods, const std::string& field, const std::string& reference) {
+// The image that a request means, where the node's policy lets it be used under the name that the
+// pod has for it: the kubelet itself asks by id.
+Result<Image> FindImage(Pods& pods, const std::string& field, const v1::ImageSpec& asked) {
+  const std::string& reference = asked.image();
   if (reference.empty()) return Fail(ErrorCode::kInvalidArgument, "{}: \"\" names no image", field);
   ASSIGN_OR_RETURN(auto image, pods.images().Find(reference));
   if (!image)
     return Fail(ErrorCode::kNotFound, "{}: image \"{}\" is not on this node", field, reference);
+  const std::string& name = asked.user_specified_image();
+  if (auto admitted = pods.images().Admit(*image, name.empty() ? reference : name); !admitted)
+    return tl::unexpected(std::move(admitted).error().While("SignatureValidationFailed: " + field));
   return *std::move(image);
 }
 
@@ -99,11 +106,11 @@ Status LeaseImages(Pods& pods, const PodTable::Member& member, const Image& imag
 
   for (v1::Mount& mount : *record->mutable_mounts()) {
     if (mount.image().image().empty()) continue;
-    ASSIGN_OR_RETURN(const Image source, FindImage(pods, "mounts.image", mount.image().image()));
+    ASSIGN_OR_RETURN(const Image source, FindImage(pods, "mounts.image", mount.image()));
     ASSIGN_OR_RETURN(spec::RootfsSpec layers,
                      pods.images().Lease(source.id, holder, ImageStore::RootfsKind::kLayers));
     layers.set_readonly(true);
-    mount.mutable_image()->set_image(source.id);
+    mount.mutable_image()->set_image_ref(source.id);
     for (spec::Mount& target : *container->mutable_mounts()) {
       if (target.has_image() && target.container_path() == mount.container_path())
         *target.mutable_image()->mutable_rootfs() = layers;
@@ -115,8 +122,12 @@ Status LeaseImages(Pods& pods, const PodTable::Member& member, const Image& imag
 Result<pod::CreateContainerResponse> CreateInShim(const PodInUse& in_use,
                                                   const PodTable::Member& member,
                                                   const spec::ContainerSpec& container,
+                                                  const HandlerConfig& handler,
                                                   const CallContext& call) {
-  RETURN_IF_ERROR(MakeDirectories(WritableDirectory(*member.pod, member.container->id).value()));
+  const HostPath writable = WritableDirectory(*member.pod, member.container->id);
+  RETURN_IF_ERROR(MakeDirectories(writable.value()));
+  if (handler.writable_layer_limit > 0)
+    RETURN_IF_ERROR(SetWritableLimit(writable, member.container->id, handler.writable_layer_limit));
   AbortStep();
   RETURN_IF_ERROR(PrepareMountSources(container));
   pod::CreateContainerRequest request;
@@ -152,7 +163,7 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
   const Surroundings surroundings = SurroundingsOf(*pod);
   ASSIGN_OR_RETURN(const HandlerConfig* handler, pods.FindHandler(surroundings.handler));
   ASSIGN_OR_RETURN(const Image image,
-                   FindImage(pods, "config.image.image", request.config().image().image()));
+                   FindImage(pods, "config.image.image", request.config().image()));
   ASSIGN_OR_RETURN(const HostFacts host, HostFacts::Read());
   const ContainerId container_id(id);
   ASSIGN_OR_RETURN(spec::ContainerSpec container,
@@ -173,7 +184,7 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
   RETURN_IF_ERROR(timeline.Step(
       "image", [&] { return LeaseImages(pods, member, image, *handler, &container, &record); }));
   ASSIGN_OR_RETURN(const pod::CreateContainerResponse created, timeline.Step("create", [&] {
-    return CreateInShim(in_use, member, container, call);
+    return CreateInShim(in_use, member, container, *handler, call);
   }));
   *record.mutable_user() = created.user();
   record.set_pid(created.pid());

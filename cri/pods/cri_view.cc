@@ -40,6 +40,10 @@ void SetImage(const record::ContainerRecord& record, v1::ImageSpec* image) {
   *image = record.config().image();
   if (image->user_specified_image().empty()) image->set_user_specified_image(image->image());
   image->set_image(record.image_name());
+  image->set_image_ref(record.image_id());
+  // Images are the same for every handler, and listed without one: the kubelet, which compares both
+  // where its gate RuntimeClassInImageCriApi is on, must not take this one for unused.
+  image->clear_runtime_handler();
 }
 
 }  // namespace

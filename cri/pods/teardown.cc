@@ -4,6 +4,7 @@
 #include "cri/pods/identity.h"
 #include "cri/pods/shim_link.h"
 #include "cri/pods/wait.h"
+#include "cri/pods/writable_limit.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
 
@@ -207,6 +208,8 @@ void DiscardContainer(Pods& pods, const PodTable::Member& member) {
 Status EraseContainer(Pods& pods, const PodTable::Member& member) {
   const auto& [pod, container] = member;
   RETURN_IF_ERROR(pods.images().DropLease(container->id.value()));
+  // Whatever the configuration says by now: it may have had a limit when the container was made.
+  RETURN_IF_ERROR(ForgetWritableLimit(pods.config().root, container->id));
   RETURN_IF_ERROR(RemoveTree(WritableDirectory(*pod, container->id).value()));
   AbortStep();
   RETURN_IF_ERROR(pods.records().RemoveContainer(pod->id, container->id));

@@ -30,7 +30,7 @@ std::optional<uint64_t> StartOfRange(std::string_view text) {
 
 }  // namespace
 
-BlobStream::BlobStream(RegistryClient& client, const Descriptor& descriptor,
+BlobStream::BlobStream(RegistryClient& client, const Descriptor& descriptor, uint64_t offset,
                        RegistryClient::Caller caller, const std::set<size_t>& distrusted,
                        std::set<size_t>& asked)
     : client_(client),
@@ -39,7 +39,9 @@ BlobStream::BlobStream(RegistryClient& client, const Descriptor& descriptor,
       asked_(asked),
       rotation_(Without(client.HostsFor(RegistryClient::Need::kPull), distrusted),
                 client.patience_.retry),
-      session_(client.BorrowSession()) {}
+      session_(client.BorrowSession()),
+      offset_(offset),
+      connected_at_(offset) {}
 
 Result<size_t> BlobStream::Read(char* buffer, size_t size) {
   for (;;) {
@@ -116,13 +118,13 @@ Status BlobStream::Discard(HttpResponse& response, uint64_t count) const {
   return {};
 }
 
-Result<std::unique_ptr<ByteSource>> BlobSource::Open(Deadline deadline,
-                                                     std::function<bool()> cancelled) {
+Result<std::unique_ptr<ByteSource>> BlobSource::OpenAt(uint64_t offset, Deadline deadline,
+                                                       std::function<bool()> cancelled) {
   asked_.clear();
   if (Without(client_.HostsFor(RegistryClient::Need::kPull), distrusted_).empty())
     return Fail(ErrorCode::kInvalidArgument, "no host of {} has the capability pull",
                 client_.registry());
-  return std::make_unique<BlobStream>(client_, descriptor_,
+  return std::make_unique<BlobStream>(client_, descriptor_, offset,
                                       RegistryClient::Caller{deadline, std::move(cancelled)},
                                       distrusted_, asked_);
 }

@@ -16,9 +16,11 @@ namespace catamaran {
 // descriptor says: kDataLoss where a server insists on others.
 class BlobStream : public ByteSource {
  public:
-  // `distrusted`: hosts not to ask. `asked` is told each host that bytes came from.
-  BlobStream(RegistryClient& client, const Descriptor& descriptor, RegistryClient::Caller caller,
-             const std::set<size_t>& distrusted, std::set<size_t>& asked);
+  // From byte `offset` on. `distrusted`: hosts not to ask. `asked` is told each host that bytes
+  // came from.
+  BlobStream(RegistryClient& client, const Descriptor& descriptor, uint64_t offset,
+             RegistryClient::Caller caller, const std::set<size_t>& distrusted,
+             std::set<size_t>& asked);
   Result<size_t> Read(char* buffer, size_t size) override;
 
  private:
@@ -46,7 +48,12 @@ class BlobSource : public LayerSource {
   BlobSource(RegistryClient& client, const Descriptor& descriptor)
       : client_(client), descriptor_(descriptor) {}
   Result<std::unique_ptr<ByteSource>> Open(Deadline deadline,
-                                           std::function<bool()> cancelled) override;
+                                           std::function<bool()> cancelled) override {
+    return OpenAt(0, deadline, std::move(cancelled));
+  }
+  bool CanResume() const override { return true; }
+  Result<std::unique_ptr<ByteSource>> OpenAt(uint64_t offset, Deadline deadline,
+                                             std::function<bool()> cancelled) override;
   bool Distrust() override;
   std::string Origin() const override;
 

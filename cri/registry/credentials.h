@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,12 +42,8 @@ struct AuthFields {
 // fields are for another server. kInvalidArgument, without their content, where they make no sense.
 Result<Credentials> CredentialsFor(const AuthFields& fields, const std::string& host);
 
-// The credentials that a docker config.json holds for a registry; nullopt where it holds none.
-// kInvalidArgument where the file is malformed, kUnimplemented where it leaves this registry to a
-// credential helper, which this daemon does not run: the kubelet does (its credential provider
-// plugins).
-Result<std::optional<Credentials>> CredentialsFromDockerConfig(std::string_view text,
-                                                               const std::string& file_name,
-                                                               const std::string& host);
+// The registry that an address means, as credentials are kept for it: "docker.io" for
+// "https://index.docker.io/v1/", "r.test:5000" for "https://R.test:5000/v2/".
+std::string RegistryOfAddress(std::string_view address);
 
 }  // namespace catamaran

@@ -7,22 +7,25 @@
 #include "cri/images/incoming_image.h"
 #include "cri/images/manifest.h"
 #include "cri/images/reference.h"
+#include "cri/registry/docker_config.h"
+#include "cri/registry/signature_check.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
 namespace {
 
 constexpr int kMaximumIndexDepth = 4;
-constexpr size_t kLargestDockerConfig = 4 << 20;
 // How soon a waiting call notices that its caller went away, and tells it of progress.
 constexpr std::chrono::milliseconds kPoll{100};
 
 using Caller = RegistryClient::Caller;
 
-// The manifest for this machine, below `text` (an index or a manifest already).
-Result<Manifest> ResolvePlatform(RegistryClient& client, std::string text, std::string digest,
-                                 const Caller& caller) {
+// The manifest for this machine, below `text` (an index or a manifest already). `digests`: the one
+// of `text`; those of what was found below it are added.
+Result<Manifest> ResolvePlatform(RegistryClient& client, std::string text,
+                                 std::vector<std::string>& digests, const Caller& caller) {
   for (int depth = 0; depth <= kMaximumIndexDepth; ++depth) {
+    const std::string digest = digests.back();
     ASSIGN_OR_RETURN(auto parsed, ParseManifest(text, "manifest " + digest));
     if (parsed.manifest) return std::move(*parsed.manifest);
     const Descriptor* chosen = nullptr;
@@ -41,22 +44,28 @@ Result<Manifest> ResolvePlatform(RegistryClient& client, std::string text, std::
     if (fetched.text.size() != chosen->size)
       return Fail(ErrorCode::kDataLoss, "manifest {} has {} bytes, its index says {}",
                   chosen->digest, fetched.text.size(), chosen->size);
-    digest = chosen->digest;
+    digests.push_back(chosen->digest);
     text = std::move(fetched.text);
   }
-  return Fail(ErrorCode::kInvalidArgument, "{}: indexes are nested too deeply", digest);
+  return Fail(ErrorCode::kInvalidArgument, "{}: indexes are nested too deeply", digests.front());
 }
 
 Result<IncomingImage> Describe(RegistryClient& client, const ImageReference& reference,
-                               const Caller& caller) {
+                               const SignaturePolicy* policy, const Caller& caller) {
   ASSIGN_OR_RETURN(
       auto top,
       client.FetchManifest(reference.digest.empty() ? reference.tag : reference.digest, caller));
+  std::vector<std::string> digests = {top.digest};
   ASSIGN_OR_RETURN(const Manifest manifest,
-                   ResolvePlatform(client, std::move(top.text), top.digest, caller));
+                   ResolvePlatform(client, std::move(top.text), digests, caller));
+  std::vector<VerifiedSignature> signatures;
+  if (policy != nullptr) {
+    ASSIGN_OR_RETURN(signatures, CheckSignatures(client, *policy, reference, digests, caller));
+  }
   ASSIGN_OR_RETURN(auto config, client.FetchContent(manifest.config, kMaximumConfigBytes, caller));
   ASSIGN_OR_RETURN(IncomingImage image,
                    DescribeIncomingImage(std::move(config), manifest.layers.size()));
+  image.signatures = std::move(signatures);
   for (size_t i = 0; i < manifest.layers.size(); ++i) {
     const Descriptor& layer = manifest.layers[i];
     image.layers.push_back(
@@ -87,7 +96,8 @@ ImagePuller::~ImagePuller() {
 
 Result<Credentials> ImagePuller::CredentialsOf(const RegistryHost& host,
                                                const std::string& registry,
-                                               const std::optional<AuthFields>& auth) const {
+                                               const std::optional<AuthFields>& auth,
+                                               Deadline deadline) const {
   // A mirror is somebody else: it gets what a pull brings only where that names it.
   const std::string name = host.is_mirror ? host.base.Authority() : registry;
   if (auth && (!host.is_mirror || !auth->server_address.empty())) {
@@ -96,20 +106,22 @@ Result<Credentials> ImagePuller::CredentialsOf(const RegistryHost& host,
   }
   if (options_.docker_config.empty() || !Exists(options_.docker_config.value()))
     return Credentials();
-  ASSIGN_OR_RETURN(const auto text, ReadFile(options_.docker_config.value(), kLargestDockerConfig));
-  ASSIGN_OR_RETURN(auto credentials,
-                   CredentialsFromDockerConfig(text, options_.docker_config.string(), name));
+  ASSIGN_OR_RETURN(auto credentials, CredentialsFromDockerConfig(options_.docker_config, name,
+                                                                 options_.helper_path, deadline));
   return credentials ? std::move(*credentials) : Credentials();
 }
 
 Result<ImagePuller::Source> ImagePuller::Locate(const std::string& reference,
-                                                const std::optional<AuthFields>& auth) const {
+                                                const std::optional<AuthFields>& auth,
+                                                Deadline deadline) const {
   Source source;
   ASSIGN_OR_RETURN(source.reference, ParseImageReference(reference));
+  if (options_.policy != nullptr)
+    RETURN_IF_ERROR(options_.policy->CheckNotRejected(source.reference));
   source.registry = source.reference.repository.substr(0, source.reference.repository.find('/'));
   ASSIGN_OR_RETURN(auto hosts, HostsOf(source.registry, options_.hosts_dir));
   for (RegistryHost& host : hosts) {
-    ASSIGN_OR_RETURN(auto credentials, CredentialsOf(host, source.registry, auth));
+    ASSIGN_OR_RETURN(auto credentials, CredentialsOf(host, source.registry, auth, deadline));
     source.hosts.push_back({std::move(host), std::move(credentials)});
   }
   return source;
@@ -149,8 +161,8 @@ void ImagePuller::Fly(const std::shared_ptr<Flight>& flight) {
   Result<Image> result = [&]() -> Result<Image> {
     RegistryClient client(source.hosts, source.registry,
                           repository.substr(source.registry.size() + 1), options_.patience);
-    ASSIGN_OR_RETURN(const auto image,
-                     Describe(client, source.reference, {options.deadline, options.cancelled}));
+    ASSIGN_OR_RETURN(const auto image, Describe(client, source.reference, options_.policy.get(),
+                                                {options.deadline, options.cancelled}));
     return store_.Add(image, options);
   }();
   const std::lock_guard lock(mutex_);
@@ -187,7 +199,7 @@ Result<Image> ImagePuller::Wait(Flight& flight, const ImageStore::LoadOptions& o
 
 Result<Image> ImagePuller::Pull(const std::string& reference, const std::optional<AuthFields>& auth,
                                 const ImageStore::LoadOptions& options) {
-  ASSIGN_OR_RETURN(Source source, Locate(reference, auth));
+  ASSIGN_OR_RETURN(Source source, Locate(reference, auth, options.deadline));
   const std::string name = source.reference.ToString();
   ASSIGN_OR_RETURN(const auto flight, Join(std::move(source)));
   auto result = Wait(*flight, options);

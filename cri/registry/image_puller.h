@@ -12,6 +12,7 @@
 #include "cri/images/reference.h"
 #include "cri/registry/credentials.h"
 #include "cri/registry/registry_client.h"
+#include "cri/signatures/signature_policy.h"
 #include "sandbox/base/result.h"
 
 namespace catamaran {
@@ -21,8 +22,10 @@ namespace catamaran {
 class ImagePuller {
  public:
   struct Options {
-    HostPath hosts_dir;      // see HostsOf; may be empty
-    HostPath docker_config;  // credentials of pulls that bring none; may be empty
+    HostPath hosts_dir;            // see HostsOf; may be empty
+    HostPath docker_config;        // credentials of pulls that bring none; may be empty
+    std::string helper_path = {};  // where its helpers are; empty: PATH
+    std::shared_ptr<const SignaturePolicy> policy = {};  // null: every image is accepted
     RegistryPatience patience;
   };
 
@@ -34,7 +37,8 @@ class ImagePuller {
   // deadline, cancelled and progress count. Errors: kInvalidArgument (the reference, a hosts.toml,
   // a malformed image), kNotFound, kPermissionDenied, kUnavailable (no host answers),
   // kFailedPrecondition (TLS), kDataLoss (no host gives the right bytes), kDeadlineExceeded (also
-  // cancelled), kResourceExhausted (the disk is full, or the image is beyond its limits).
+  // cancelled), kResourceExhausted (the disk is full, or the image is beyond its limits),
+  // Forbidden (the signature policy).
   Result<Image> Pull(const std::string& reference, const std::optional<AuthFields>& auth,
                      const ImageStore::LoadOptions& options);
 
@@ -46,9 +50,10 @@ class ImagePuller {
     std::vector<RegistryClient::Host> hosts;
   };
 
-  Result<Source> Locate(const std::string& reference, const std::optional<AuthFields>& auth) const;
+  Result<Source> Locate(const std::string& reference, const std::optional<AuthFields>& auth,
+                        Deadline deadline) const;
   Result<Credentials> CredentialsOf(const RegistryHost& host, const std::string& registry,
-                                    const std::optional<AuthFields>& auth) const;
+                                    const std::optional<AuthFields>& auth, Deadline deadline) const;
   Result<std::shared_ptr<Flight>> Join(Source source);
   Result<Image> Wait(Flight& flight, const ImageStore::LoadOptions& options);
   void Fly(const std::shared_ptr<Flight>& flight);

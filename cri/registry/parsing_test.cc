@@ -169,29 +169,5 @@ TEST(CredentialsTest, ThatMakeNoSenseAreRefusedWithoutShowingThem) {
   EXPECT_FALSE(CredentialsFor({"", std::string(1 << 20, 'x'), "", "", "", ""}, "r.test"));
 }
 
-TEST(DockerConfig, IsAskedByHost) {
-  const std::string text =
-      R"({"auths":{"https://index.docker.io/v1/":{"auth":"dTpwOnE="},"r.test:5000":)"
-      R"({"username":"a","password":"b"},"empty.test":{}},"credHelpers":{"gcr.io":"gcloud"}})";
-  const auto find = [&](const char* host) {
-    return CredentialsFromDockerConfig(text, "c.json", host);
-  };
-  EXPECT_EQ(find("docker.io").value()->password, "p:q");
-  EXPECT_EQ(find("r.test:5000").value()->username, "a");
-  EXPECT_FALSE(find("r.test").value());
-  EXPECT_FALSE(find("empty.test").value());
-  EXPECT_EQ(find("gcr.io").error().code, ErrorCode::kUnimplemented);
-}
-
-TEST(DockerConfig, ThatIsMalformedIsRefusedWithItsName) {
-  for (const char* text : {"", "[]", "{\"auths\":[]}", "{\"auths\":{\"r.test\":{\"auth\":7}}}",
-                           "{\"auths\":{\"r.test\":{\"auth\":\"s3cr3t!\"}}}"}) {
-    const auto found = CredentialsFromDockerConfig(text, "c.json", "r.test");
-    ASSERT_FALSE(found) << text;
-    EXPECT_NE(found.error().message.find("c.json"), std::string::npos) << found.error().message;
-    EXPECT_EQ(found.error().message.find("s3cr3t"), std::string::npos) << found.error().message;
-  }
-}
-
 }  // namespace
 }  // namespace catamaran

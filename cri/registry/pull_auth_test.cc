@@ -84,6 +84,23 @@ TEST_F(BasicAuthTest, ADockerConfigIsAskedWhereThePullBringsNothing) {
   EXPECT_TRUE(Pull(name_));
 }
 
+TEST_F(BasicAuthTest, ACredentialHelperIsAskedWhereADockerConfigSaysSo) {
+  std::filesystem::create_directories(scratch_ / "bin");
+  WriteFile("bin/docker-credential-test",
+            "#!/bin/sh\necho '{\"Username\":\"tester\",\"Secret\":\"let-me-in\"}'\n");
+  std::filesystem::permissions(scratch_ / "bin/docker-credential-test",
+                               std::filesystem::perms::owner_all);
+  options_.docker_config = HostPath(
+      WriteFile("config.json", R"({"credHelpers":{")" + registry_->address() + R"(":"test"}})"));
+  options_.helper_path = (scratch_ / "bin").string();
+  MakePuller();
+  const auto pulled = Pull(name_);
+  ASSERT_TRUE(pulled) << pulled.error().message;
+  options_.helper_path = (scratch_ / "absent").string();
+  MakePuller();
+  ExpectRefused(Pull(name_), ErrorCode::kPermissionDenied);
+}
+
 TEST_F(BasicAuthTest, AHeaderOfHostsTomlOpensIt) {
   WriteHosts(registry_->address(),
              "[header]\nAuthorization = \"" + std::string(kBasicHeader) + "\"\n");

@@ -7,6 +7,7 @@
 #include "cri/images/hasher.h"
 #include "cri/images/reference.h"
 #include "cri/registry/blob_stream.h"
+#include "cri/registry/redirect_rules.h"
 
 namespace catamaran {
 namespace {
@@ -116,11 +117,7 @@ Result<std::unique_ptr<HttpResponse>> RegistryClient::FollowRedirects(HttpReques
     if (!request.url.SameOrigin(asked)) {
       elsewhere = true;
       request.tls = &other_tls;
-      // Only what says which bytes are wanted: credentials and configured headers are for the host
-      // that they were meant for.
-      std::erase_if(request.headers, [](const HttpRequest::Header& header) {
-        return header.first != "Accept" && header.first != "Range";
-      });
+      KeepWhatMayGoElsewhere(request);
     }
   }
   return Fail(ErrorCode::kUnavailable, "{} redirects more than {} times", asked.Shown(),
@@ -203,10 +200,42 @@ Result<RegistryClient::FetchedManifest> RegistryClient::ReadManifest(HttpRespons
 
 Result<RegistryClient::FetchedManifest> RegistryClient::FetchManifest(const std::string& reference,
                                                                       const Caller& caller) {
+  return FetchManifest(reference, IsDigest(reference) ? Need::kPull : Need::kResolve, caller);
+}
+
+Result<RegistryClient::FetchedManifest> RegistryClient::FetchManifestFromAny(const std::string& tag,
+                                                                             const Caller& caller) {
+  return FetchManifest(tag, Need::kPull, caller);
+}
+
+Result<RegistryClient::FetchedManifest> RegistryClient::FetchReferrers(const std::string& digest,
+                                                                       const std::string& tag,
+                                                                       const Caller& caller) {
+  const auto session = BorrowSession();
+  const Wanted wanted{
+      "referrers of " + digest, "/referrers/" + digest, {{"Accept", kManifestTypes}}};
+  HostRotation rotation(HostsFor(Need::kPull), patience_.retry);
+  FetchedManifest manifest;
+  const auto read = [&](std::unique_ptr<HttpResponse> response) -> Status {
+    if (response->status() != 200) return tl::unexpected(ErrorOfAnswer(*response, wanted.what));
+    ASSIGN_OR_RETURN(manifest.text, response->ReadBody(kMaximumManifestBytes));
+    return {};
+  };
+  const auto asked = AskInTurn(rotation, wanted, *session, caller, read);
+  if (asked) return manifest;
+  const bool has_no_api =
+      asked.error().code == ErrorCode::kNotFound || asked.error().code == ErrorCode::kUnknown;
+  if (!has_no_api || tag.empty()) return tl::unexpected(asked.error());
+  return FetchManifestFromAny(tag, caller);
+}
+
+Result<RegistryClient::FetchedManifest> RegistryClient::FetchManifest(const std::string& reference,
+                                                                      Need need,
+                                                                      const Caller& caller) {
   const auto session = BorrowSession();
   const Wanted wanted{
       "manifest " + reference, "/manifests/" + reference, {{"Accept", kManifestTypes}}};
-  const auto hosts = HostsFor(IsDigest(reference) ? Need::kPull : Need::kResolve);
+  const auto hosts = HostsFor(need);
   if (hosts.empty())
     return Fail(ErrorCode::kInvalidArgument,
                 "no host of {} has the capability that manifest {} needs (pull, resolve)",

@@ -52,6 +52,13 @@ class RegistryClient {
   };
   // By tag or digest.
   Result<FetchedManifest> FetchManifest(const std::string& reference, const Caller& caller);
+  // The same of a tag whose content proves itself (signatures): from mirrors too that are not
+  // trusted to say what a name means.
+  Result<FetchedManifest> FetchManifestFromAny(const std::string& tag, const Caller& caller);
+  // The index of what refers to a manifest, by the registry's API (distribution-spec 1.1, "Listing
+  // Referrers"), or under `tag` where it has none.
+  Result<FetchedManifest> FetchReferrers(const std::string& digest, const std::string& tag,
+                                         const Caller& caller);
   // The whole content that a descriptor of a manifest or config means; at most `limit` bytes.
   Result<std::string> FetchContent(const Descriptor& descriptor, size_t limit,
                                    const Caller& caller);
@@ -85,6 +92,8 @@ class RegistryClient {
                                             const Caller& caller);
   Result<std::unique_ptr<HttpResponse>> FollowRedirects(HttpRequest request, const TlsOptions& tls,
                                                         HttpSession& session, bool& elsewhere);
+  Result<FetchedManifest> FetchManifest(const std::string& reference, Need need,
+                                        const Caller& caller);
   Result<FetchedManifest> ReadManifest(HttpResponse& response, const std::string& reference);
 
   const std::vector<Host> hosts_;

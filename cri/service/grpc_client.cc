@@ -2,7 +2,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "cri/api/runtime.grpc.pb.h"
 #include "cri/config/config.h"
 #include "cri/service/control.grpc.pb.h"
 
@@ -14,16 +13,18 @@ tl::unexpected<Error> ToError(const grpc::Status& status) {
       Error{static_cast<ErrorCode>(status.error_code()), 0, status.error_message()});
 }
 
-template <typename Message>
-DaemonClient::ImageLine ToLine(const Message& message, uint64_t size) {
-  return {message.id(), {message.repo_tags().begin(), message.repo_tags().end()}, size};
+DaemonClient::ImageLine ToLine(const control::LoadedImage& image) {
+  return {image.id(),
+          {image.repo_tags().begin(), image.repo_tags().end()},
+          image.size_bytes(),
+          image.shared_bytes(),
+          image.pinned()};
 }
 
 class Client final : public DaemonClient {
  public:
   explicit Client(std::shared_ptr<grpc::Channel> channel)
-      : images_(::runtime::v1::ImageService::NewStub(channel)),
-        control_(control::Control::NewStub(channel)) {}
+      : control_(control::Control::NewStub(channel)) {}
 
   Result<std::vector<ImageLine>> LoadImage(
       const HostPath& source, const std::string& reference,
@@ -50,15 +51,7 @@ class Client final : public DaemonClient {
 
   Result<std::vector<ImageLine>> ListImages() override {
     grpc::ClientContext context;
-    ::runtime::v1::ListImagesResponse response;
-    const grpc::Status status = images_->ListImages(&context, {}, &response);
-    if (!status.ok()) return ToError(status);
-    std::vector<ImageLine> lines;
-    for (const auto& image : response.images()) {
-      lines.push_back(ToLine(image, image.size()));
-      lines.back().pinned = image.pinned();
-    }
-    return lines;
+    return ReadEvents(*control_->ListImages(&context, {}), {});
   }
 
  private:
@@ -68,7 +61,7 @@ class Client final : public DaemonClient {
     std::vector<ImageLine> lines;
     for (control::ImageEvent event; reader.Read(&event);) {
       if (event.has_loaded()) {
-        lines.push_back(ToLine(event.loaded(), event.loaded().size_bytes()));
+        lines.push_back(ToLine(event.loaded()));
       } else if (progress) {
         const auto& layer = event.progress();
         progress({layer.layer(), layer.done_bytes(), layer.total_bytes(), layer.finished()});
@@ -79,7 +72,6 @@ class Client final : public DaemonClient {
     return lines;
   }
 
-  std::unique_ptr<::runtime::v1::ImageService::Stub> images_;
   std::unique_ptr<control::Control::Stub> control_;
 };
 

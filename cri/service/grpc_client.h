@@ -18,6 +18,7 @@ class DaemonClient {
     std::string id;
     std::vector<std::string> repo_tags;
     uint64_t size_bytes = 0;
+    uint64_t shared_bytes = 0;  // of them: layers that other images have too
     bool pinned = false;
   };
 

@@ -257,6 +257,8 @@ class EventStream {
     event.mutable_loaded()->set_id(image.id);
     for (const auto& tag : image.repo_tags) event.mutable_loaded()->add_repo_tags(tag);
     event.mutable_loaded()->set_size_bytes(image.size_bytes);
+    event.mutable_loaded()->set_shared_bytes(image.shared_bytes());
+    event.mutable_loaded()->set_pinned(image.pinned);
     writer_.Write(event);
   }
 
@@ -277,6 +279,15 @@ class ControlService final : public control::Control::Service {
         parts_.images.Load(HostPath(request->source()), stream.Options(request->reference()));
     Log(images ? LogLevel::kInfo : LogLevel::kWarn, "LoadImage",
         {{"source", request->source()}, {"error", images ? "" : images.error().message}});
+    if (!images) return ToGrpcStatus(images.error());
+    for (const Image& image : *images) stream.Send(image);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status ListImages(grpc::ServerContext* context, const control::ListImagesRequest*,
+                          grpc::ServerWriter<control::ImageEvent>* writer) override {
+    const EventStream stream(*context, *writer);
+    auto images = parts_.images.List();
     if (!images) return ToGrpcStatus(images.error());
     for (const Image& image : *images) stream.Send(image);
     return grpc::Status::OK;

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "cri/base/json.h"
+
 namespace catamaran {
 
 ::runtime::v1::Image ToMessage(const Image& image) {
@@ -24,22 +26,19 @@ namespace catamaran {
   return message;
 }
 
-std::string ImageDetails(const Image& image) {
-  nlohmann::json labels = nlohmann::json::object();
-  for (const auto& [key, value] : image.config.labels) labels[key] = value;
-  const nlohmann::json details = {
-      {"imageSpec",
-       {{"architecture", image.config.architecture},
-        {"os", image.config.os},
-        {"config",
-         {{"Entrypoint", image.config.entrypoint},
-          {"Cmd", image.config.command},
-          {"WorkingDir", image.config.working_directory},
-          {"User", image.config.user},
-          {"StopSignal", image.config.stop_signal},
-          {"Volumes", image.config.volumes},
-          {"Labels", labels}}},
-        {"rootfs", {{"type", "layers"}, {"diff_ids", image.diff_ids}}}}}};
+std::string ImageDetails(const Image& image, const std::string& config_text) {
+  nlohmann::json details = nlohmann::json::object();
+  if (auto config = ParseJson(config_text, "image config")) details["imageSpec"] = *config;
+  nlohmann::json layers = nlohmann::json::array();
+  for (const ImageLayer& layer : image.layers)
+    layers.push_back(
+        {{"diffID", layer.diff_id}, {"bytes", layer.size_bytes}, {"images", layer.images}});
+  details["disk"] = {
+      {"bytes", image.size_bytes}, {"sharedBytes", image.shared_bytes()}, {"layers", layers}};
+  nlohmann::json signatures = nlohmann::json::array();
+  for (const VerifiedSignature& signature : image.signatures)
+    signatures.push_back({{"repository", signature.repository}, {"key", signature.key}});
+  details["verifiedSignatures"] = signatures;
   return details.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -12,9 +12,14 @@ Result<v1::ImageStatusResponse> ImageStatus(const v1::ImageStatusRequest& reques
   }
   v1::ImageStatusResponse response;
   ASSIGN_OR_RETURN(auto image, images.Find(request.image().image()));
-  if (!image) return response;
+  // What the policy does not let be used under this name is not here for who asks by it: the
+  // kubelet pulls it again, which verifies it or says why not.
+  if (!image || !images.Admit(*image, request.image().image())) return response;
   *response.mutable_image() = ToMessage(*image);
-  if (request.verbose()) (*response.mutable_info())["info"] = ImageDetails(*image);
+  if (request.verbose()) {
+    ASSIGN_OR_RETURN(const auto config, images.ConfigText(image->id));
+    (*response.mutable_info())["info"] = ImageDetails(*image, config);
+  }
   return response;
 }
 

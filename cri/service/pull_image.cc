@@ -1,3 +1,4 @@
+#include "cri/images/image_policy.h"
 #include "cri/registry/image_puller.h"
 #include "cri/service/runtime_calls.h"
 
@@ -12,6 +13,19 @@ std::optional<AuthFields> FieldsOf(const v1::PullImageRequest& request) {
   return fields;
 }
 
+// The kubelet tells two failures from others by the beginning of the text, which it only sees bare
+// where the code is UNKNOWN (k8s.io/cri-api, pkg/errors).
+Error AsTheKubeletReads(Error error) {
+  std::string reason;
+  // Out of reach, broken, or not the one it should be (TLS).
+  if (error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kFailedPrecondition)
+    reason = "RegistryUnavailable";
+  if (IsForbidden(error)) reason = "SignatureValidationFailed";
+  if (reason.empty()) return error;
+  error.code = ErrorCode::kUnknown;
+  return std::move(error).While(reason);
+}
+
 }  // namespace
 
 Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
@@ -24,12 +38,7 @@ Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
   options.deadline = call.deadline;
   options.cancelled = call.is_cancelled;
   auto image = puller.Pull(request.image().image(), FieldsOf(request), options);
-  if (!image && image.error().code == ErrorCode::kUnavailable) {
-    // The kubelet tells this failure from others by the beginning of the text, which it only sees
-    // bare where the code is UNKNOWN (k8s.io/cri-api, pkg/errors).
-    return Fail(ErrorCode::kUnknown, "RegistryUnavailable: {}", image.error().message);
-  }
-  if (!image) return tl::unexpected(std::move(image).error());
+  if (!image) return tl::unexpected(AsTheKubeletReads(std::move(image).error()));
   v1::PullImageResponse response;
   response.set_image_ref(image->id);
   return response;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cri/images/image_policy.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/log.h"
 #include "cri/service/readiness.h"
@@ -19,6 +20,8 @@ class ListedImages final : public ImageStore {
  public:
   std::vector<Image> images;
   std::vector<std::string> removed;
+  std::string forbidden;
+  std::string config_text = "{}";
 
   Result<std::vector<Image>> Load(const HostPath&, const LoadOptions&) override { return images; }
   Result<Image> Add(const IncomingImage&, const LoadOptions&) override { return images.at(0); }
@@ -29,6 +32,11 @@ class ListedImages final : public ImageStore {
       if (image.id == reference) return image;
     }
     return std::nullopt;
+  }
+  Result<std::string> ConfigText(const std::string&) override { return config_text; }
+  Status Admit(const Image&, const std::string& reference) override {
+    if (reference != forbidden) return {};
+    return Forbidden("no");
   }
   Status Remove(const std::string& reference) override {
     removed.push_back(reference);
@@ -156,6 +164,36 @@ TEST(ImageCalls, AnswerNothingForAnImageThatIsNotThere) {
   auto status = ImageStatus(request, {}, store);
   ASSERT_TRUE(status);
   EXPECT_FALSE(status->has_image());
+}
+
+TEST(ImageCalls, TellTheWholeConfigurationAndWhatTheDiskHoldsWhereAskedTo) {
+  ListedImages store;
+  store.images.resize(1);
+  store.images[0].id = "a";
+  store.images[0].size_bytes = 1003;
+  store.images[0].layers = {{"sha256:1", 700, 2}, {"sha256:2", 300, 1}};
+  store.config_text = R"({"created":"2026-01-01T00:00:00Z","config":{"Env":["A=b"]},"history":[]})";
+  v1::ImageStatusRequest request;
+  request.mutable_image()->set_image("a");
+  EXPECT_TRUE(ImageStatus(request, {}, store)->info().empty());
+  request.set_verbose(true);
+  const auto info = nlohmann::json::parse(ImageStatus(request, {}, store)->info().at("info"));
+  EXPECT_EQ(info["imageSpec"], nlohmann::json::parse(store.config_text));
+  EXPECT_EQ(info["disk"]["bytes"], 1003);
+  EXPECT_EQ(info["disk"]["sharedBytes"], 700);
+  EXPECT_EQ(info["disk"]["layers"][1]["bytes"], 300);
+}
+
+TEST(ImageCalls, AnImageThatThePolicyForbidsIsNotThereForWhoAsksByItsNameButListed) {
+  ListedImages store;
+  store.images.resize(1);
+  store.images[0].id = "a";
+  v1::ImageStatusRequest request;
+  request.mutable_image()->set_image("a");
+  EXPECT_TRUE(ImageStatus(request, {}, store)->has_image());
+  store.forbidden = "a";
+  EXPECT_FALSE(ImageStatus(request, {}, store)->has_image());
+  EXPECT_EQ(ListImages({}, {}, store)->images_size(), 1);
 }
 
 TEST(ImageCalls, RefuseARequestWithoutAnImage) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sandbox/base/files.h"
+#include "sandbox/container/quota_credentials.h"
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/safe_path.h"
 
@@ -160,6 +161,7 @@ Result<UniqueFd> RootfsBuilder::MountContainerRoot(const spec::RootfsSpec& spec)
   ASSIGN_OR_RETURN(auto lowers, OpenLowers(spec));
   ASSIGN_OR_RETURN(auto writable,
                    MakeWritableFolders(spec.writable_directory(), lowers.back().get()));
+  ASSIGN_OR_RETURN(const auto credentials, QuotaCredentials::For(writable.upper.get()));
   if (method_ == RootfsMethod::kBest) {
     auto root = OverlayByDescriptors(lowers, writable.upper.get(), writable.work.get());
     if (root) {

@@ -1,50 +1,16 @@
 #include "sandbox/container/user.h"
 
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
 #include <vector>
 
-#include "sandbox/base/files.h"
+#include "sandbox/container/image_file.h"
 
 namespace catamaran {
 namespace {
 
-constexpr size_t kLargestFile = 1 << 20;
 constexpr uint32_t kLargestId = 2147483647;
-
-// "" where the file is missing. It is looked at by O_PATH first, as opening a FIFO waits and
-// opening a device may do anything.
-Result<std::string> ReadFromImage(int rootfs_fd, const char* path) {
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  int opened = -1;
-  // EAGAIN: a rename happened while the kernel looked for "..", see openat2(2).
-  for (int attempt = 0; attempt < 128; ++attempt) {
-    opened = static_cast<int>(syscall(SYS_openat2, rootfs_fd, path, &how, sizeof how));
-    if (opened >= 0 || (errno != EAGAIN && errno != EINTR)) break;
-  }
-  if (opened < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::string();
-  if (opened < 0) return FailWithErrno("open /{} of the image", path);
-  const UniqueFd handle(opened);
-  struct stat status;
-  if (fstat(handle.get(), &status) != 0) return FailWithErrno("stat /{} of the image", path);
-  if (!S_ISREG(status.st_mode))
-    return Fail(ErrorCode::kInvalidArgument, "/{} of the image is not a regular file", path);
-  ASSIGN_OR_RETURN(const auto file,
-                   OpenFile(fmt::format("/proc/self/fd/{}", handle.get()), O_RDONLY | O_NONBLOCK));
-  auto content = ReadAll(file.get(), kLargestFile);
-  if (!content && content.error().code == ErrorCode::kOutOfRange)
-    return Fail(ErrorCode::kInvalidArgument, "/{} of the image is larger than 1 MiB", path);
-  return content;
-}
 
 std::vector<std::string_view> Split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -141,10 +107,10 @@ Result<ProcessUser> ResolveUser(int rootfs_fd, const spec::UserSpec& user) {
       colon == std::string_view::npos ? std::string_view() : words.substr(colon + 1);
   const bool merge = user.groups_policy() == spec::MERGE;
 
-  ASSIGN_OR_RETURN(const auto passwd, ReadFromImage(rootfs_fd, "etc/passwd"));
+  ASSIGN_OR_RETURN(const auto passwd, ReadImageFile(rootfs_fd, "etc/passwd"));
   std::string groups;
   if (merge || !group_word.empty()) {
-    ASSIGN_OR_RETURN(groups, ReadFromImage(rootfs_fd, "etc/group"));
+    ASSIGN_OR_RETURN(groups, ReadImageFile(rootfs_fd, "etc/group"));
   }
 
   ASSIGN_OR_RETURN(const auto entry, ResolvePrimary(user_word, passwd));

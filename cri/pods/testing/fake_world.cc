@@ -87,6 +87,7 @@ class FakeImages final : public ImageStore {
     if (reference == kFakeImage || reference == "busybox") return TheImage();
     return std::optional<Image>();
   }
+  Result<std::string> ConfigText(const std::string&) override { return "{}"; }
   Status Remove(const std::string&) override { return {}; }
   Result<spec::RootfsSpec> Lease(const std::string& image_id, const std::string& holder,
                                  RootfsKind) override {

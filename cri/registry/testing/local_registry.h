@@ -32,6 +32,8 @@ class LocalRegistry {
   // The same, and tags the first manifest of its index.json; returns that one's digest.
   Result<std::string> Add(const std::string& repository, const std::string& tag,
                           const std::filesystem::path& layout) const;
+  // Any content, usable as above.
+  Status AddBlob(const std::string& repository, const std::string& content) const;
   // Stores a manifest of any content under a tag; returns its digest.
   Result<std::string> AddManifest(const std::string& repository, const std::string& tag,
                                   const std::string& text) const;
@@ -40,7 +42,6 @@ class LocalRegistry {
   LocalRegistry(std::filesystem::path folder, int port, pid_t pid)
       : folder_(std::move(folder)), port_(port), pid_(pid) {}
   Status WriteLink(const std::filesystem::path& path, const std::string& digest) const;
-  Status AddBlob(const std::string& repository, const std::string& content) const;
 
   std::filesystem::path folder_;
   int port_;
