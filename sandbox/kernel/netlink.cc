@@ -184,6 +184,21 @@ Status Netlink::AddVethPair(const VethPair& pair) {
   return {};
 }
 
+Status Netlink::AddLink(const std::string& name, const std::string& kind) {
+  RETURN_IF_ERROR(CheckName(name));
+  NetlinkMessage request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, LinkBody(0));
+  request.AddText(IFLA_IFNAME, name);
+  const size_t info = request.Begin(IFLA_LINKINFO);
+  request.AddText(IFLA_INFO_KIND, kind);
+  request.End(info);
+  auto made = Transact(std::move(request).Finish(++sequence_, NLM_F_ACK));
+  AbortStep();
+  if (made) return {};
+  if (made.error().system_errno == EOPNOTSUPP)
+    return Fail(ErrorCode::kFailedPrecondition, "this kernel has no links of kind {}", kind);
+  return tl::unexpected(std::move(made).error().While(fmt::format("make {} {}", kind, name)));
+}
+
 Status Netlink::DeleteLink(const std::string& name) {
   const auto index = IndexOf(name);
   if (!index && index.error().code == ErrorCode::kNotFound) return {};

@@ -41,6 +41,12 @@ struct Route {
   bool gateway_on_link = false;
 };
 
+struct RateLimit {
+  uint64_t bytes_per_second = 0;
+  uint32_t burst_bytes = 0;  // may go at once after a pause; at least one packet
+  uint32_t queue_bytes = 0;  // may wait; what comes then is dropped
+};
+
 // A rtnetlink socket. It stays in the network namespace it was opened in, whatever its thread does
 // later, so a daemon's thread can work in many pods' namespaces at once. Requests are answered by
 // the kernel at once; nothing here waits. Links are named, except where the kernel's answer carries
@@ -60,6 +66,9 @@ class Netlink {
 
   // Make both ends at once. kAlreadyExists where a name is taken.
   Status AddVethPair(const VethPair& pair);
+  // A link of a kind that needs no more said, like "ifb". kFailedPrecondition where the kernel has
+  // no such kind.
+  Status AddLink(const std::string& name, const std::string& kind);
   Status DeleteLink(const std::string& name);  // absent is fine; deletes a veth's peer too
   Status SetLinkUp(const std::string& name);
   Status SetLinkDown(const std::string& name);
@@ -91,6 +100,11 @@ class Netlink {
   // qdisc, u32 filter matching all, mirred redirect): a pod's eth0 and the tap of its VM. A link
   // that has these already keeps them.
   Status JoinLinks(const std::string& first, const std::string& second);
+  // One direction of it.
+  Status RedirectIngress(const std::string& from, const std::string& to);
+  // What the link sends keeps to this rate (tc-tbf(8)), instead of to one it kept to before.
+  // kFailedPrecondition where the kernel cannot do that.
+  Status LimitRate(const std::string& name, const RateLimit& limit);
 
   const UniqueFd& fd() const { return fd_; }
 

@@ -237,6 +237,18 @@ TEST(NetlinkInTheKernel, JoinsACardToATap) {
   EXPECT_TRUE(arrived);
 }
 
+TEST(NetlinkInTheKernel, MakesLinksOfAKindAndSaysWhichTheKernelLacks) {
+  const UniqueFd machine = NewNamespace();
+  auto netlink = Netlink::OpenIn(machine.get()).value();
+  ASSERT_TRUE(netlink.AddLink("bridge0", "bridge"));
+  EXPECT_EQ(netlink.FindLink("bridge0").value().kind, "bridge");
+  EXPECT_EQ(netlink.AddLink("bridge0", "bridge").error().code, ErrorCode::kAlreadyExists);
+  const auto lacks = netlink.AddLink("x", "nosuchkind");
+  ASSERT_FALSE(lacks);
+  EXPECT_EQ(lacks.error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(lacks.error().message, "this kernel has no links of kind nosuchkind");
+}
+
 TEST(NetlinkInTheKernel, RefusesATapNameThatIsTaken) {
   const UniqueFd pod = NewNamespace();
   const auto status = RunInNetworkNamespace(pod.get(), []() -> Status {

@@ -4,11 +4,13 @@
 #include <linux/tc_act/tc_mirred.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+
 #include "sandbox/base/abort_step.h"
 #include "sandbox/kernel/netlink.h"
 #include "sandbox/kernel/netlink_message.h"
 
-// Joining two links by traffic control: everything that enters one leaves by the other.
+// Traffic control: what enters one link leaves by another, and rates that are kept.
 namespace catamaran {
 namespace {
 
@@ -64,7 +66,48 @@ NetlinkMessage RedirectFilter(int from, int to) {
   return request;
 }
 
+// Bytes a second, whatever their number (tc_ratespec has 32 bits).
+tc_ratespec RateSpec(uint64_t rate) {
+  tc_ratespec spec{};
+  spec.linklayer = TC_LINKLAYER_ETHERNET;
+  spec.rate = static_cast<uint32_t>(std::min<uint64_t>(rate, UINT32_MAX));
+  return spec;
+}
+
+NetlinkMessage TokenBucket(int link, const RateLimit& limit) {
+  NetlinkMessage request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE,
+                         TrafficBody(link, TC_H_ROOT, TC_H_MAKE(1 << 16, 0)));
+  request.AddText(TCA_KIND, "tbf");
+  const size_t options = request.Begin(TCA_OPTIONS);
+  tc_tbf_qopt bucket{};
+  bucket.rate = RateSpec(limit.bytes_per_second);
+  bucket.limit = limit.queue_bytes;
+  request.AddNumber(TCA_TBF_PARMS, bucket);
+  request.AddNumber(TCA_TBF_BURST, limit.burst_bytes);
+  if (limit.bytes_per_second > UINT32_MAX)
+    request.AddNumber(TCA_TBF_RATE64, limit.bytes_per_second);
+  request.End(options);
+  return request;
+}
+
 }  // namespace
+
+Status Netlink::LimitRate(const std::string& name, const RateLimit& limit) {
+  ASSIGN_OR_RETURN(const int index, IndexOf(name));
+  auto limited = Transact(TokenBucket(index, limit).Finish(++sequence_, NLM_F_ACK));
+  AbortStep();
+  if (limited) return {};
+  if (limited.error().system_errno == ENOENT)  // "Specified qdisc kind is unknown"
+    return Fail(ErrorCode::kFailedPrecondition,
+                "this kernel has no queueing discipline tbf (CONFIG_NET_SCH_TBF)");
+  return tl::unexpected(std::move(limited).error().While("limit the rate of " + name));
+}
+
+Status Netlink::RedirectIngress(const std::string& from, const std::string& to) {
+  ASSIGN_OR_RETURN(const int from_index, IndexOf(from));
+  ASSIGN_OR_RETURN(const int to_index, IndexOf(to));
+  return RedirectIngress(from_index, to_index);
+}
 
 Status Netlink::RedirectIngress(int from, int to) {
   auto qdisc = Transact(IngressQdisc(from).Finish(++sequence_, NLM_F_ACK));

@@ -5,11 +5,11 @@
 
 #include "cri/network/builtin/nft_rules.h"
 #include "cri/network/builtin/pod_link.h"
+#include "cri/network/builtin/pod_rate.h"
 #include "cri/network/netns_pin.h"
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
-#include "sandbox/kernel/netlink_message.h"
 
 namespace catamaran {
 namespace {
@@ -27,33 +27,49 @@ std::string TagOf(const HostPath& run) {
 }
 
 // Those that need a rule. Addresses are written anew, so that nothing else gets into the rules.
-Result<std::vector<network::HostPort>> HostPorts(const std::vector<PortMapping>& mappings) {
-  std::vector<network::HostPort> ports;
+Status AddHostPorts(const std::vector<PortMapping>& mappings, network::NetworkRecord* record) {
   for (const auto& mapping : mappings) {
     if (mapping.host_port == 0) continue;
     if (mapping.container_port == 0)
       return Fail(ErrorCode::kInvalidArgument,
                   "port_mappings: container_port of host port {} must not be 0", mapping.host_port);
-    auto& port = ports.emplace_back();
+    auto& port = *record->add_host_ports();
     port.set_protocol(ProtocolName(mapping.protocol));
     port.set_host_port(mapping.host_port);
     port.set_container_port(mapping.container_port);
-    if (mapping.host_ip.empty()) continue;
-    const auto address = ParsePrefix(mapping.host_ip);
-    if (!address || mapping.host_ip.find('/') != std::string::npos)
-      return Fail(ErrorCode::kInvalidArgument,
-                  "port_mappings: host_ip \"{}\": must be an IP address", mapping.host_ip);
-    port.set_host_ip(AddressText(address->family, address->bytes));
+    ASSIGN_OR_RETURN(*port.mutable_host_ip(), HostIp(mapping.host_ip));
   }
+  return {};
+}
+
+// A port of an address of a family that pods do not have would lead nowhere.
+Status CheckFamilies(const network::NetworkRecord& record,
+                     const std::vector<AddressRange>& ranges) {
+  for (const auto& port : record.host_ports()) {
+    const bool v4 = port.host_ip().find(':') == std::string::npos;
+    const bool answered = port.host_ip().empty() || std::any_of(ranges.begin(), ranges.end(),
+                                                                [v4](const AddressRange& range) {
+                                                                  return range.is_v4() == v4;
+                                                                });
+    if (!answered)
+      return Fail(
+          ErrorCode::kFailedPrecondition,
+          "port_mappings: host_ip \"{}\" of host port {}: pods have no address of IPv{} here",
+          port.host_ip(), port.host_port(), v4 ? 4 : 6);
+  }
+  return {};
+}
+
+std::vector<HostPort> HostPortsOf(const network::NetworkRecord& record) {
+  std::vector<HostPort> ports;
+  for (const auto& port : record.host_ports())
+    ports.push_back({port.protocol(), port.host_port(), port.host_ip()});
   return ports;
 }
 
-bool Collide(const network::HostPort& a, const network::HostPort& b) {
-  const auto everywhere = [](const std::string& ip) {
-    return ip.empty() || ip == "0.0.0.0" || ip == "::";
-  };
-  return a.protocol() == b.protocol() && a.host_port() == b.host_port() &&
-         (everywhere(a.host_ip()) || everywhere(b.host_ip()) || a.host_ip() == b.host_ip());
+bool IsOurs(const Link& link, const std::string& tag) {
+  return (link.name.starts_with("cat" + tag) && link.kind == "veth") ||
+         (link.name.starts_with("cab" + tag) && link.kind == "ifb");
 }
 
 bool UsesV6(const std::vector<AddressRange>& ranges) {
@@ -76,7 +92,11 @@ Result<std::unique_ptr<BuiltinNetwork>> BuiltinNetwork::Make(const BuiltinNetwor
   RETURN_IF_ERROR(MakeDirectories(pins.value(), 0700));
   std::unique_ptr<BuiltinNetwork> network(
       new BuiltinNetwork(std::move(store), pins, TagOf(options.run), std::move(boot_id)));
-  for (auto& record : records) network->records_.emplace(record.pod_id(), std::move(record));
+  for (auto& record : records) {
+    // Nothing collides: it was so when they were written.
+    (void)network->host_ports_.Claim(PodId(record.pod_id()), HostPortsOf(record));
+    network->records_.emplace(record.pod_id(), std::move(record));
+  }
   network->ranges_ = std::move(ranges);
   network->pod_cidr_ = std::move(pod_cidr);
   RETURN_IF_ERROR(EnableForwarding(UsesV6(network->ranges_)));
@@ -86,20 +106,6 @@ Result<std::unique_ptr<BuiltinNetwork>> BuiltinNetwork::Make(const BuiltinNetwor
 
 BuiltinNetwork::~BuiltinNetwork() {
   if (records_.empty()) (void)RunNft(NftRemoval(tag_), Deadline::After(kRulesPatience));
-}
-
-std::string BuiltinNetwork::LinkOf(uint32_t slot) const {
-  return fmt::format("cat{}{:05x}", tag_, slot);
-}
-
-Status BuiltinNetwork::CheckHostPorts(const std::vector<network::HostPort>& ports) const {
-  for (const auto& [pod, record] : records_)
-    for (const auto& used : record.host_ports())
-      for (const auto& port : ports)
-        if (Collide(used, port))
-          return Fail(ErrorCode::kFailedPrecondition, "host port {}/{} is taken by pod {}",
-                      port.host_port(), port.protocol(), pod);
-  return {};
 }
 
 uint32_t BuiltinNetwork::Slots() const {
@@ -141,24 +147,37 @@ Result<bool> BuiltinNetwork::IsSomebodyElses(const Record& record, Netlink& netl
   return false;
 }
 
-Result<network::NetworkRecord> BuiltinNetwork::Reserve(const PodNetworkRequest& request,
-                                                       std::vector<network::HostPort> ports) {
-  ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
-  const uint32_t mtu = MachineMtu(netlink);
+Result<network::NetworkRecord> BuiltinNetwork::Plan(const PodNetworkRequest& request) const {
   Record record;
   record.set_pod_id(request.pod.value());
   record.set_boot_id(boot_id_);
   record.set_netns((pins_ / request.pod.value()).string());
-  for (auto& port : ports) *record.add_host_ports() = std::move(port);
+  RETURN_IF_ERROR(AddHostPorts(request.ports, &record));
+  ASSIGN_OR_RETURN(const PodBandwidth limits, ReadBandwidth(request.annotations));
+  record.set_ingress_rate(limits.ingress);
+  record.set_egress_rate(limits.egress);
+  return record;
+}
+
+// Gives it an address that is nobody's.
+Result<network::NetworkRecord> BuiltinNetwork::Reserve(Record record) {
+  ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
+  const uint32_t mtu = MachineMtu(netlink);
+  const PodId pod(record.pod_id());
 
   std::unique_lock lock(mutex_);
-  RETURN_IF_ERROR(CheckHostPorts({record.host_ports().begin(), record.host_ports().end()}));
-  Cleanup unreserve([&] { records_.erase(record.pod_id()); });  // under the lock
+  RETURN_IF_ERROR(CheckFamilies(record, ranges_));
+  RETURN_IF_ERROR(host_ports_.Claim(pod, HostPortsOf(record)));
+  Cleanup unreserve([&] {  // under the lock
+    records_.erase(pod.value());
+    host_ports_.Release(pod);
+  });
   for (uint32_t tries = 0; tries < Slots(); ++tries) {
     ASSIGN_OR_RETURN(const uint32_t slot, NextFreeSlot());
     last_slot_ = slot;
     record.set_slot(slot);
     record.set_host_link(LinkOf(slot));
+    record.set_sent_link(record.egress_rate() == 0 ? "" : SentLinkOf(slot));
     *record.mutable_interface() = PlanPodInterface(ranges_, slot, mtu);
     records_[record.pod_id()] = record;
     // The kernel may let this question wait while links come and go.
@@ -191,13 +210,16 @@ Status BuiltinNetwork::Connect(const Record& record, Deadline deadline) {
   RETURN_IF_ERROR(
       ConnectPod(record.host_link(), record.interface(), netns.get(),
                  record.host_ports().empty() ? LoopbackRouting::kOff : LoopbackRouting::kOn));
+  if (const PodBandwidth limits{record.ingress_rate(), record.egress_rate()}; limits.limited())
+    RETURN_IF_ERROR(
+        LimitPod(record.host_link(), record.sent_link(), limits, record.interface().mtu()));
   if (!record.host_ports().empty()) RETURN_IF_ERROR(UpdateRules(deadline));
   return {};
 }
 
 Result<PodNetworkResult> BuiltinNetwork::Attach(const PodNetworkRequest& request,
                                                 Deadline deadline) {
-  ASSIGN_OR_RETURN(const auto ports, HostPorts(request.ports));
+  ASSIGN_OR_RETURN(const Record planned, Plan(request));
   ASSIGN_OR_RETURN(const auto claim, claims_.Take(request.pod, deadline));
   {
     const std::lock_guard lock(mutex_);
@@ -205,7 +227,7 @@ Result<PodNetworkResult> BuiltinNetwork::Attach(const PodNetworkRequest& request
       return Fail(ErrorCode::kAlreadyExists, "pod {} has a network already", request.pod.value());
   }
   for (int attempt = 1;; ++attempt) {
-    ASSIGN_OR_RETURN(const Record record, Reserve(request, ports));
+    ASSIGN_OR_RETURN(const Record record, Reserve(planned));
     auto connected = Connect(record, deadline);
     if (connected) {
       PodNetworkResult result;
@@ -228,11 +250,13 @@ Status BuiltinNetwork::TearDown(const Record& record, Deadline deadline) {
     {
       const std::lock_guard lock(mutex_);
       records_[record.pod_id()].clear_host_ports();
+      host_ports_.Release(PodId(record.pod_id()));
     }
     RETURN_IF_ERROR(UpdateRules(deadline));
   }
   ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
   RETURN_IF_ERROR(netlink.DeleteLink(record.host_link()));
+  if (!record.sent_link().empty()) RETURN_IF_ERROR(netlink.DeleteLink(record.sent_link()));
   RETURN_IF_ERROR(UnpinNetworkNamespace(HostPath(record.netns())));
   RETURN_IF_ERROR(store_.Remove(record.pod_id()));
   const std::lock_guard lock(mutex_);
@@ -273,11 +297,14 @@ Status BuiltinNetwork::DetachExcept(const std::vector<PodId>& pods, Deadline dea
 Status BuiltinNetwork::Sweep() {
   const std::lock_guard lock(mutex_);
   std::set<std::string> links;
-  for (const auto& [pod, record] : records_) links.insert(record.host_link());
+  for (const auto& [pod, record] : records_) {
+    links.insert(record.host_link());
+    links.insert(record.sent_link());
+  }
   ASSIGN_OR_RETURN(auto netlink, Netlink::Open());
   ASSIGN_OR_RETURN(const auto all, netlink.ListLinks());
   for (const auto& link : all)
-    if (link.name.starts_with("cat" + tag_) && link.kind == "veth" && !links.contains(link.name))
+    if (IsOurs(link, tag_) && !links.contains(link.name))
       RETURN_IF_ERROR(netlink.DeleteLink(link.name));
   ASSIGN_OR_RETURN(const auto pins, ListDirectory(pins_.value()));
   for (const auto& pin : pins)

@@ -8,6 +8,7 @@
 #include "cri/network/builtin/address_range.h"
 #include "cri/network/builtin/network_record.pb.h"
 #include "cri/network/builtin/record_store.h"
+#include "cri/network/host_ports.h"
 #include "cri/network/pod_claims.h"
 #include "cri/network/pod_network.h"
 #include "sandbox/kernel/netlink.h"
@@ -50,16 +51,17 @@ class BuiltinNetwork final : public PodNetwork {
         tag_(std::move(tag)),
         boot_id_(std::move(boot_id)) {}
 
-  Result<Record> Reserve(const PodNetworkRequest& request, std::vector<network::HostPort> ports);
+  Result<Record> Plan(const PodNetworkRequest& request) const;
+  Result<Record> Reserve(Record record);
   Result<uint32_t> NextFreeSlot() const;
   Result<bool> IsSomebodyElses(const Record& record, Netlink& netlink) const;
   uint32_t Slots() const;  // how many the ranges have
-  Status CheckHostPorts(const std::vector<network::HostPort>& ports) const;
   Status Connect(const Record& record, Deadline deadline);
   Status TearDown(const Record& record, Deadline deadline);
   Status UpdateRules(Deadline deadline);
   Status Sweep();
-  std::string LinkOf(uint32_t slot) const;
+  std::string LinkOf(uint32_t slot) const { return fmt::format("cat{}{:05x}", tag_, slot); }
+  std::string SentLinkOf(uint32_t slot) const { return fmt::format("cab{}{:05x}", tag_, slot); }
 
   const NetworkRecordStore store_;
   const HostPath pins_;
@@ -70,6 +72,7 @@ class BuiltinNetwork final : public PodNetwork {
   // Guards what follows; never held while waiting for anything but disks.
   mutable std::mutex mutex_;
   std::map<std::string, Record> records_;
+  HostPortTable host_ports_;  // of the records
   std::vector<AddressRange> ranges_;
   std::string pod_cidr_;
   uint32_t last_slot_ = AddressRange::kFirstSlot - 1;

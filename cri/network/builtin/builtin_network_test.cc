@@ -1,64 +1,11 @@
-#include "cri/network/builtin/builtin_network.h"
-
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <thread>
 
-#include "cri/network/testing/network_machine.h"
+#include "cri/network/builtin/testing/builtin_machine.h"
 
 namespace catamaran {
 namespace {
 
-// The machine has a link to an outside world.
-class BuiltinNetworkTest : public NetworkMachine {
- protected:
-  void SetUp() override {
-    NetworkMachine::SetUp();
-    std::thread([&] {
-      ASSERT_EQ(unshare(CLONE_NEWNET), 0);
-      world_ = OpenFile("/proc/thread-self/ns/net", O_RDONLY).value();
-    }).join();
-    auto netlink = Netlink::Open().value();
-    // The world knows nothing of pods' addresses.
-    ASSERT_TRUE(netlink.AddVethPair(
-        {.name = "uplink", .peer_name = "world", .peer_namespace_fd = world_.get()}));
-    ASSERT_TRUE(netlink.AddAddress("uplink", "192.0.2.2/24"));
-    ASSERT_TRUE(netlink.SetLinkUp("uplink"));
-    ASSERT_TRUE(
-        netlink.AddRoute({.destination = "0.0.0.0/0", .gateway = "192.0.2.1", .link = "uplink"}));
-    auto outside = Netlink::OpenIn(world_.get()).value();
-    ASSERT_TRUE(outside.AddAddress("world", "192.0.2.1/24"));
-    ASSERT_TRUE(outside.SetLinkUp("world"));
-    options_.root = HostPath(base_ / "root");
-    options_.run = HostPath(base_ / "run");
-    options_.cidr_v6 = "fd00:88::/64";
-    ASSERT_TRUE(MakeDirectories(options_.root.value()));
-    ASSERT_TRUE(MakeDirectories(options_.run.value()));
-  }
-
-  std::unique_ptr<PodNetwork> Make() {
-    auto made = MakeBuiltinNetwork(options_);
-    EXPECT_TRUE(made) << made.error().message;
-    return made ? std::move(*made) : nullptr;
-  }
-
-  // Everything a pod may leave: links, pins, mounts, records, rules.
-  std::string Remains() {
-    std::string text;
-    auto netlink = Netlink::Open().value();
-    const auto links = netlink.ListLinks().value();
-    for (const auto& link : links) text += link.name + "\n";
-    const auto routes = netlink.ListRoutes().value();
-    for (const auto& route : routes)
-      if (!route.destination.starts_with("fe80")) text += route.destination + "\n";
-    return text + FilesIn({options_.run / "netns", options_.root / "network"}) + Mounts() +
-           OutputOf("nft list ruleset");
-  }
-
-  BuiltinNetworkOptions options_;
-  UniqueFd world_;
-};
+using BuiltinNetworkTest = BuiltinMachine;
 
 TEST_F(BuiltinNetworkTest, PodsTheMachineAndTheWorldReachEachOther) {
   const auto network = Make();
@@ -75,13 +22,17 @@ TEST_F(BuiltinNetworkTest, PodsTheMachineAndTheWorldReachEachOther) {
     const auto seen = In(one, [&] { return Reach(listener, address, 80); });
     EXPECT_TRUE(seen == "10.88.0.2" || seen == "fd00:88::2") << "from the other pod: " << seen;
   }
-  const auto on_machine = Listen("192.0.2.2", 81).value();
-  EXPECT_EQ(In(one, [&] { return Reach(on_machine, "192.0.2.2", 81); }), "10.88.0.2");
+  for (const auto& [machine, pod] : {std::pair<std::string, std::string>{"192.0.2.2", "10.88.0.2"},
+                                     {"2001:db8::2", "fd00:88::2"}}) {
+    const auto on_machine = Listen(machine, 81).value();
+    EXPECT_EQ(In(one, [&] { return Reach(on_machine, machine, 81); }), pod);
+  }
 
-  UniqueFd in_world = std::move(*In(
-      world_.get(), [] { return std::make_shared<UniqueFd>(Listen("192.0.2.1", 82).value()); }));
-  EXPECT_EQ(In(one, [&] { return Reach(in_world, "192.0.2.1", 82); }), "192.0.2.2")
-      << "masqueraded";
+  for (const std::string family : {"192.0.2.", "2001:db8::"}) {
+    const UniqueFd in_world = ListenInWorld(family + "1", 82);
+    EXPECT_EQ(In(one, [&] { return Reach(in_world, family + "1", 82); }), family + "2")
+        << "masqueraded";
+  }
 }
 
 TEST_F(BuiltinNetworkTest, TheMachinesEndHasNoAddressButTheGateways) {
@@ -103,73 +54,12 @@ TEST_F(BuiltinNetworkTest, TheMachinesEndHasNoAddressButTheGateways) {
   EXPECT_EQ(addresses(), (std::vector<std::string>{"10.88.0.1/32"}));
 }
 
-TEST_F(BuiltinNetworkTest, HostPortsLeadToThePodFromEverywhere) {
-  const auto network = Make();
-  const PortMapping port{PortMapping::Protocol::kTcp, 80, 8080, ""};
-  const auto server = Attach(*network, Request("server", {port}));
-  const auto client = Attach(*network, Request("client"));
-  const auto listener = ListenIn(server, "0.0.0.0", 80);
-  EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "") << "loopback";
-  EXPECT_NE(Reach(listener, "192.0.2.2", 8080), "") << "the machine's address";
-  EXPECT_EQ(In(world_.get(), [&] { return Reach(listener, "192.0.2.2", 8080); }), "192.0.2.1");
-  EXPECT_NE(In(client, [&] { return Reach(listener, "192.0.2.2", 8080); }), "");
-  EXPECT_NE(In(server, [&] { return Reach(listener, "192.0.2.2", 8080); }), "") << "the pod itself";
-
-  EXPECT_EQ(network->Attach(Request("rival", {port}), Soon()).error().code,
-            ErrorCode::kFailedPrecondition);
-  ASSERT_TRUE(network->Detach(PodId("server"), Soon()));
-  EXPECT_EQ(Reach(listener, "127.0.0.1", 8080, 300), "");
-  EXPECT_TRUE(network->Attach(Request("rival", {port}), Soon()));
-}
-
-TEST_F(BuiltinNetworkTest, AHostPortKeepsToItsAddress) {
-  const auto network = Make();
-  const auto server =
-      Attach(*network, Request("server", {{PortMapping::Protocol::kTcp, 80, 8080, "127.0.0.1"}}));
-  const auto listener = ListenIn(server, "0.0.0.0", 80);
-  EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "");
-  EXPECT_EQ(In(world_.get(), [&] { return Reach(listener, "192.0.2.2", 8080, 300); }), "");
-}
-
-// CVE-2020-8558: a pod with a host port sends to the machine's loopback addresses by its card.
-TEST_F(BuiltinNetworkTest, APodCannotReachTheMachinesLoopback) {
-  const auto network = Make();
-  const auto pod = Attach(*network, Request("one", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}));
-  const UniqueFd secret(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const Address name = At("127.0.0.1", 9000);
-  ASSERT_EQ(bind(secret.get(), reinterpret_cast<const sockaddr*>(&name.storage), name.length), 0);
-  auto inside = Netlink::OpenIn(Open(pod).get()).value();
-  ASSERT_TRUE(inside.RemoveAddress("lo", "127.0.0.1/8"));
-  ASSERT_TRUE(inside.AddRoute({.destination = "127.0.0.0/8",
-                               .gateway = "10.88.0.1",
-                               .link = "eth0",
-                               .gateway_on_link = true}));
-  // Counted where it arrives, so that the test knows the packets were sent.
-  const auto received = [&] {
-    auto machine = Netlink::Open().value();
-    const auto links = machine.ListLinks().value();
-    uint64_t bytes = 0;
-    for (const auto& link : links)
-      if (link.name.starts_with("cat")) bytes += link.rx_bytes;
-    return bytes;
-  };
-  const uint64_t before = received();
-  ASSERT_TRUE(In(pod, [&] {
-    const UniqueFd client(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    return sendto(client.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&name.storage),
-                  name.length) == 1;
-  }));
-  while (received() == before) usleep(1000);
-  pollfd readable{secret.get(), POLLIN, 0};
-  EXPECT_EQ(poll(&readable, 1, 200), 0);
-}
-
 TEST_F(BuiltinNetworkTest, LeavesNothingBehind) {
   const auto before = Remains();
   {
     const auto network = Make();
     const auto idle = Remains();
-    Attach(*network, Request("one", {{PortMapping::Protocol::kUdp, 53, 5353, ""}}));
+    Attach(*network, WithEverything("one"));
     Attach(*network, Request("two"));
     EXPECT_EQ(network->Attach(Request("one"), Soon()).error().code, ErrorCode::kAlreadyExists);
     for (int repetition = 0; repetition < 2; ++repetition)
@@ -246,6 +136,25 @@ TEST_F(BuiltinNetworkTest, TakesAddressesFromThePodCidr) {
   EXPECT_TRUE(network->Attach(Request("five"), Soon()));
 }
 
+TEST_F(BuiltinNetworkTest, TakesAddressesOfBothFamiliesFromThePodCidr) {
+  options_.cidr_v6.clear();
+  const auto network = Make();
+  EXPECT_EQ(Attach(*network, Request("before")).ips(), std::vector<std::string>{"10.88.0.2"});
+  for (const std::string wrong : {"10.77.1.0/24,10.78.1.0/24", "10.77.1.0/24,", "fd00:77::/64,x"}) {
+    const auto refused = network->SetPodCidr(wrong);
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument) << wrong;
+  }
+  ASSERT_TRUE(network->SetPodCidr("fd00:77::/64,10.77.1.0/24"));
+  const auto one = Attach(*network, Request("one")), two = Attach(*network, Request("two"));
+  EXPECT_EQ(one.ips(), (std::vector<std::string>{"10.77.1.3", "fd00:77::3"}));
+  for (const std::string& address : two.ips())
+    EXPECT_NE(In(one, [&] { return Reach(ListenIn(two, address, 80), address, 80); }), "")
+        << address;
+  const UniqueFd in_world = ListenInWorld("2001:db8::1", 82);
+  EXPECT_EQ(In(one, [&] { return Reach(in_world, "2001:db8::1", 82); }), "2001:db8::2");
+}
+
 TEST_F(BuiltinNetworkTest, RefusesImpossibleRequests) {
   const auto network = Make();
   for (const std::string id : {"", "..", "a/b", "a b"})
@@ -284,8 +193,7 @@ TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfAttach) {
   const int steps = KillAtEveryStep(
       [&] {
         const auto network = MakeBuiltinNetwork(options_);
-        (void)(*network)->Attach(Request("pod", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}),
-                                 Soon());
+        (void)(*network)->Attach(WithEverything("pod"), Soon());
       },
       [&](int step) {
         {
@@ -303,16 +211,16 @@ TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfAttach) {
 TEST_F(BuiltinNetworkTest, ConvergesAfterAKillAtAnyStepOfDetach) {
   { const auto network = Make(); }
   const auto clean = Remains();
-  const int steps = KillDetachAtEveryStep(
-      [&] { return Make(); }, Request("pod", {{PortMapping::Protocol::kTcp, 80, 8080, ""}}),
-      [&](int step) {
-        {
-          const auto network = Make();
-          EXPECT_TRUE(network->Detach(PodId("pod"), Soon()));
-          EXPECT_TRUE(network->DetachExcept({}, Soon()));
-        }
-        EXPECT_EQ(Remains(), clean) << "killed at step " << step;
-      });
+  const int steps = KillDetachAtEveryStep([&] { return Make(); }, WithEverything("pod"),
+                                          [&](int step) {
+                                            {
+                                              const auto network = Make();
+                                              EXPECT_TRUE(network->Detach(PodId("pod"), Soon()));
+                                              EXPECT_TRUE(network->DetachExcept({}, Soon()));
+                                            }
+                                            EXPECT_EQ(Remains(), clean)
+                                                << "killed at step " << step;
+                                          });
   EXPECT_GT(steps, 5);
 }
 

@@ -14,9 +14,7 @@ std::string WithoutLength(const std::string& address) {
   return address.substr(0, address.find('/'));
 }
 
-bool IsEveryAddress(const std::string& host_ip) {
-  return host_ip.empty() || host_ip == "0.0.0.0" || host_ip == "::";
-}
+bool IsEveryAddress(const std::string& host_ip) { return host_ip == "0.0.0.0" || host_ip == "::"; }
 
 // One rule for each family of the pod that the port's host address allows.
 std::string HostPortRules(const network::HostPort& port, const spec::NetworkInterface& interface) {
@@ -26,10 +24,9 @@ std::string HostPortRules(const network::HostPort& port, const spec::NetworkInte
     const bool v6 = IsV6(address);
     const std::string family = v6 ? "ip6" : "ip";
     std::string match;
-    if (!IsEveryAddress(port.host_ip())) {
-      if (IsV6(port.host_ip()) != v6) continue;
+    if (!port.host_ip().empty() && IsV6(port.host_ip()) != v6) continue;
+    if (!port.host_ip().empty() && !IsEveryAddress(port.host_ip()))
       match = fmt::format("{} daddr {} ", family, port.host_ip());
-    }
     rules += fmt::format("    {}meta nfproto {} {} dport {} dnat {} to {}:{}\n", match,
                          v6 ? "ipv6" : "ipv4", port.protocol(), port.host_port(), family,
                          v6 ? "[" + address + "]" : address, port.container_port());
@@ -48,6 +45,8 @@ std::string NftRules(const std::string& tag, const std::vector<network::NetworkR
   for (const auto& record : records)
     for (const auto& port : record.host_ports()) ports += HostPortRules(port, record.interface());
   const std::string pods = fmt::format("\"cat{}*\"", tag);
+  // A client of "localhost" that tries ::1 first shall be refused there at once, not wait: a packet
+  // to a pod cannot have that source, and the kernel has no route_localnet for IPv6.
   // Pods' interfaces route to loopback addresses where a host port needs it; a pod itself must not
   // reach them (CVE-2020-8558). Reverse path filtering of IPv4 is a sysctl of each interface.
   return Reset(NftTableName(tag)) + fmt::format(R"(table inet {0} {{
@@ -62,6 +61,7 @@ std::string NftRules(const std::string& tag, const std::vector<network::NetworkR
   }}
   chain output {{
     type nat hook output priority -100; policy accept;
+    ip6 daddr ::1 accept
     fib daddr type local jump hostports
   }}
   chain postrouting {{

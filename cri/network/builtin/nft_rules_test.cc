@@ -49,5 +49,14 @@ TEST(NftRules, KeepToTheHostAddressOfAPort) {
             "    ip daddr 127.0.0.1 meta nfproto ipv4 tcp dport 8080 dnat ip to 10.88.0.2:80\n");
 }
 
+TEST(NftRules, EveryAddressOfOneFamilyIsThatFamily) {
+  auto pod = Pod({"10.88.0.2/32", "fd00::2/128"});
+  AddPort(pod, "0.0.0.0");
+  EXPECT_EQ(HostPortChain(pod), "    meta nfproto ipv4 tcp dport 8080 dnat ip to 10.88.0.2:80\n");
+  pod.clear_host_ports();
+  AddPort(pod, "::");
+  EXPECT_EQ(HostPortChain(pod), "    meta nfproto ipv6 tcp dport 8080 dnat ip6 to [fd00::2]:80\n");
+}
+
 }  // namespace
 }  // namespace catamaran

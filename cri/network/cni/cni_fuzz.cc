@@ -4,7 +4,7 @@
 #include "cri/network/cni/cni_result.h"
 #include "cri/network/cni/json_text.h"
 #include "cri/network/cni/network_list.h"
-#include "cri/network/cni/runtime_config.h"
+#include "cri/network/pod_bandwidth.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace catamaran;

@@ -19,7 +19,4 @@ Result<nlohmann::json> CapabilityArguments(const PodNetworkRequest& request,
 // The part of them that this plugin declared.
 nlohmann::json RuntimeConfigFor(const CniPlugin& plugin, const nlohmann::json& arguments);
 
-// A Kubernetes quantity ("10M", "1.5Gi", "2e6") as a whole number, rounded up.
-Result<uint64_t> ParseQuantity(const std::string& text);
-
 }  // namespace catamaran

@@ -40,6 +40,8 @@ inline Address At(const std::string& text, uint16_t port) {
 inline Result<UniqueFd> Listen(const std::string& text, uint16_t port) {
   const Address address = At(text, port);
   UniqueFd listener(socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;  // of a connection that has just ended the port is in use for a while
+  setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) !=
       0)
     return FailWithErrno("bind {}", text);
