@@ -136,6 +136,19 @@ std::string EngineTest::MakeNetworkNamespace() {
   return "/proc/self/fd/" + std::to_string(network_namespaces_.back().get());
 }
 
+std::string EngineTest::MakeNetworkNamespace(const IdMaps& owner) {
+  auto keeper = CloneProcess({.namespaces = CLONE_NEWUSER | CLONE_NEWNET}, [] {
+    while (true) pause();
+    return 0;
+  });
+  EXPECT_TRUE(keeper) << keeper.error().message;
+  EXPECT_TRUE(WriteIdMaps(keeper->pidfd.get(), owner));
+  network_namespaces_.push_back(
+      OpenFile(fmt::format("/proc/{}/ns/net", keeper->pid), O_RDONLY).value());
+  EXPECT_TRUE(KillAndReap(keeper->pidfd.get()));
+  return "/proc/self/fd/" + std::to_string(network_namespaces_.back().get());
+}
+
 // ---- Verbs ----
 
 Result<pod::CreateSandboxResponse> EngineTest::TryCreateSandbox(const spec::SandboxSpec& spec) {

@@ -13,6 +13,7 @@
 #include "sandbox/backend/namespace_backend.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/event_loop.h"
+#include "sandbox/kernel/user_namespace.h"
 
 namespace catamaran {
 
@@ -41,8 +42,10 @@ class EngineTest : public ::testing::Test {
   spec::ContainerSpec ProbeSpec(const std::string& id, const std::vector<std::string>& words);
   // An image: an empty folder with the probe in it.
   std::filesystem::path MakeImage(const std::string& name);
-  // Path of a new network namespace, which the test keeps.
+  // Path of a new network namespace, which the test keeps; owned by a new user namespace where maps
+  // are given.
   std::string MakeNetworkNamespace();
+  std::string MakeNetworkNamespace(const IdMaps& owner);
 
   // ---- Verbs, waited for ----
   void CreateSandbox() { CreateSandbox(SandboxSpec()); }

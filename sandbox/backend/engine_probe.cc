@@ -3,11 +3,13 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -240,6 +242,26 @@ std::string WorkingDirectory() {
   return getcwd(path, sizeof path) == nullptr ? strerrorname_np(errno) : path;
 }
 
+// What can be had of every other process that is seen here.
+void Pry(const Arguments&) {
+  int seen = 0, traced = 0, opened = 0;
+  DIR* stream = opendir("/proc");
+  while (const dirent* entry = stream == nullptr ? nullptr : readdir(stream)) {
+    const pid_t pid = atoi(entry->d_name);
+    if (pid <= 0 || pid == getpid()) continue;
+    ++seen;
+    if (ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) == 0) ++traced;
+    for (const char* file : {"mem", "environ", "maps", "exe", "root/etc", "fd/0"}) {
+      const int fd = open(("/proc/" + std::string(entry->d_name) + "/" + file).c_str(), O_RDONLY);
+      if (fd < 0) continue;
+      ++opened;
+      close(fd);
+    }
+  }
+  if (stream != nullptr) closedir(stream);
+  Report("pry", fmt::format("{} seen, {} traced, {} opened", seen, traced, opened));
+}
+
 [[noreturn]] void Forever(const Arguments&) {
   while (true) pause();
 }
@@ -289,6 +311,25 @@ const std::map<std::string, std::function<void(const Arguments&)>>& Verbs() {
        [](const Arguments& a) {
          Report("mount-tmpfs", ErrorOr(mount("tmpfs", a[1].c_str(), "tmpfs", 0, "")));
        }},
+      {"mount-proc",
+       [](const Arguments& a) {
+         Report("mount-proc", ErrorOr(mount("proc", a[1].c_str(), "proc", 0, "")));
+       }},
+      {"umount",
+       [](const Arguments& a) {
+         Report("umount " + a[1], ErrorOr(umount2(a[1].c_str(), MNT_DETACH)));
+       }},
+      {"remount-writable",
+       [](const Arguments& a) {
+         Report("remount-writable " + a[1],
+                ErrorOr(mount(nullptr, a[1].c_str(), nullptr, MS_REMOUNT | MS_BIND, nullptr)));
+       }},
+      {"chown",
+       [](const Arguments& a) {
+         Report("chown " + a[1],
+                ErrorOr(chown(a[1].c_str(), atoi(a[2].c_str()), atoi(a[3].c_str()))));
+       }},
+      {"pry", Pry},
       {"echo", [](const Arguments& a) { Report("echo", a[1]); }},
       {"err",
        [](const Arguments& a) {

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
+#include "sandbox/container/id_maps.h"
 #include "sandbox/container/plan_mounts.h"
 #include "sandbox/container/rootfs.h"
 
@@ -27,6 +29,10 @@ Status WriteSandboxFiles(const spec::SandboxSpec& sandbox) {
     // open(2) takes the umask off.
     if (fchmod(made.get(), mode) != 0)
       return FailWithErrno("chmod {}", SandboxFilePath(sandbox, i));
+    // The root of a user namespace may change them like any other.
+    if (fchown(made.get(), OutsideId(sandbox.user_namespace().uids(), 0).value_or(0),
+               OutsideId(sandbox.user_namespace().gids(), 0).value_or(0)) != 0)
+      return FailWithErrno("chown {}", SandboxFilePath(sandbox, i));
     RETURN_IF_ERROR(WriteAll(made.get(), file.content()));
     AbortStep();
   }

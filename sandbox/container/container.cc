@@ -7,7 +7,6 @@
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
-#include "sandbox/container/init.h"
 #include "sandbox/kernel/security_modules.h"
 
 namespace catamaran {
@@ -48,7 +47,7 @@ Status CheckLabels(const spec::ProcessSpec& process) {
 
 }  // namespace
 
-Container::~Container() = default;
+Container::~Container() { ReapBuilder(); }
 
 // ---- Create ----
 
@@ -95,11 +94,24 @@ Status Container::LaunchInit(Stdio stdio) {
   input.stdio = {stdio.in.get(), stdio.out.get(), stdio.err.get()};
   ContainerProcess::Options options;
   options.terminal = plan_.process.terminal();
-  options.clone.namespaces = CLONE_NEWNS | (plan_.namespaces.new_pid ? CLONE_NEWPID : 0);
+  options.clone.namespaces = plan_.namespaces.new_pid ? CLONE_NEWPID : 0;
   if (sandbox_.cgroups->kind() == CgroupTree::Kind::kUnified)
     options.clone.cgroup_fd = cgroup_->clone_fd();
   else
     input.cgroup = &*cgroup_;
+  if (plan_.user_namespace) return LaunchMapped(input, options, std::move(stdio));
+  options.clone.namespaces |= CLONE_NEWNS;
+  return LaunchProcess(
+      options,
+      [&input](const StageChannel& channel) {
+        input.channel = &channel;
+        return RunContainerInit(input);
+      },
+      std::move(stdio));
+}
+
+Status Container::LaunchProcess(const ContainerProcess::Options& options, Launcher::Body body,
+                                Stdio stdio) {
   std::optional<ScopedNamespace> scope;
   ASSIGN_OR_RETURN(const auto owner, PidNamespaceOwner());
   if (owner) {
@@ -107,12 +119,7 @@ Status Container::LaunchInit(Stdio stdio) {
   }
   ASSIGN_OR_RETURN(init_,
                    ContainerProcess::Launch(
-                       *sandbox_.loop, options,
-                       [&input](const StageChannel& channel) {
-                         input.channel = &channel;
-                         return RunContainerInit(input);
-                       },
-                       std::move(stdio),
+                       *sandbox_.loop, options, std::move(body), std::move(stdio),
                        [this](Result<spec::ResolvedUser> user) { OnPrepared(std::move(user)); },
                        [this](ProcessEnd end) { OnInitExit(end); }));
   return {};
@@ -136,7 +143,7 @@ void Container::Create(Stdio stdio, Created done) {
 void Container::OnPrepared(Result<spec::ResolvedUser> user) {
   if (!user) {
     // Told once it is reaped.
-    failure_ = std::move(user).error();
+    if (!failure_) failure_ = std::move(user).error();
     return;
   }
   user_ = *user;
@@ -216,6 +223,7 @@ spec::ExitStatus Container::ExitOf(ProcessEnd end) {
 
 void Container::OnInitExit(ProcessEnd end) {
   exit_ = ExitOf(end);
+  ReapBuilder();
   // In its own pid namespace the kernel has killed the others with it.
   if (!plan_.namespaces.new_pid) SignalAll(SIGKILL).map_error(Ignore);
   auto ended = std::move(init_);

@@ -10,6 +10,7 @@
 #include "sandbox/base/result.h"
 #include "sandbox/container/capabilities.h"
 #include "sandbox/container/container_process.h"
+#include "sandbox/container/init.h"
 #include "sandbox/container/plan.h"
 #include "sandbox/container/rootfs.h"
 #include "sandbox/container/sandbox_namespaces.h"
@@ -76,6 +77,10 @@ class Container {
   Status Prepare();
   Status MakeCgroup(const std::vector<DeviceRule>& rules);
   Status LaunchInit(Stdio stdio);
+  Status LaunchProcess(const ContainerProcess::Options& options, Launcher::Body body, Stdio stdio);
+  Status LaunchMapped(InitInput input, ContainerProcess::Options options, Stdio stdio);
+  Status LaunchBuilder(const InitInput& input, int cgroup_fd, const StageChannel& handover);
+  void ReapBuilder();
   // The process whose pid namespace the container joins; nothing: its own, or the machine's.
   Result<std::optional<int>> PidNamespaceOwner() const;
   void OnPrepared(Result<spec::ResolvedUser> user);
@@ -114,6 +119,8 @@ class Container {
   spec::ResolvedUser user_;
   UniqueFd devpts_;
   std::unique_ptr<ContainerProcess> init_;
+  ChildProcess builder_;  // with a user namespace, while it builds
+  EventLoop::Watch builder_watch_;
   std::map<std::string, std::unique_ptr<ContainerProcess>> execs_;
   UniqueFd oom_events_;
   EventLoop::Watch oom_watch_;

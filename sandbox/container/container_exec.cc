@@ -37,6 +37,7 @@ Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
   input.process = &process;
   input.container_pidfd = init_->pidfd();
   input.devpts_fd = devpts_.get();
+  if (plan_.user_namespace) input.user_namespace = &*plan_.user_namespace;
   input.capabilities = capabilities_;
   input.seccomp = seccomp_;
   input.stdio = {stdio.in.get(), stdio.out.get(), stdio.err.get()};

@@ -14,7 +14,7 @@ Result<std::unique_ptr<ContainerProcess>> ContainerProcess::Launch(EventLoop& lo
   process->start_ = options.start;
   process->exited_ = std::move(exited);
   ASSIGN_OR_RETURN(process->launcher_,
-                   Launcher::Clone(loop, options.clone, std::move(body),
+                   Launcher::Clone(loop, options.clone, options.entry, std::move(body),
                                    [raw, prepared = std::move(prepared)](
                                        Result<spec::ResolvedUser> user) mutable {
                                      if (user && raw->terminal_) {

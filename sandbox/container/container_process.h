@@ -5,6 +5,7 @@
 
 #include "sandbox/backend/sandbox_backend.h"
 #include "sandbox/container/launcher.h"
+#include "sandbox/container/mapped_process.h"
 #include "sandbox/container/terminal_pump.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
@@ -19,6 +20,7 @@ class ContainerProcess {
 
   struct Options {
     CloneOptions clone;
+    UserNamespaceEntry entry;
     bool terminal = false;
     Launcher::Signal start = Launcher::Signal::kSend;
   };

@@ -34,14 +34,16 @@ struct InitInput {
   const StageChannel* channel = nullptr;
 };
 // A container's first process, born in its own mount (and pid) namespace: builds the container,
-// says it is prepared, waits for Start and becomes the program.
+// says it is prepared, waits for Start and becomes the program. With a user namespace two processes
+// do that: mapped_init.h.
 int RunContainerInit(const InitInput& input);
 
 struct ExecInput {
   const spec::ProcessSpec* process = nullptr;
   int container_pidfd = -1;  // of the container's first process
   int devpts_fd = -1;
-  const Cgroup* cgroup = nullptr;  // as above
+  const spec::UserNamespace* user_namespace = nullptr;  // null: the machine's
+  const Cgroup* cgroup = nullptr;                       // as above
   CapabilitySet capabilities;
   std::shared_ptr<const SeccompProgram> seccomp;
   ProcessStdio stdio;

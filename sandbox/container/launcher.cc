@@ -6,15 +6,17 @@
 namespace catamaran {
 
 Result<std::unique_ptr<Launcher>> Launcher::Clone(EventLoop& loop, const CloneOptions& options,
-                                                  Body body, Prepared prepared) {
+                                                  const UserNamespaceEntry& entry, Body body,
+                                                  Prepared prepared) {
   ASSIGN_OR_RETURN(auto ends, StageChannel::Make());
   std::unique_ptr<Launcher> launcher(new Launcher(std::move(ends.parent)));
   launcher->prepared_ = std::move(prepared);
   ASSIGN_OR_RETURN(launcher->watch_,
                    loop.WatchFd(launcher->channel_.fd(), EPOLLIN,
                                 [raw = launcher.get()](uint32_t) { raw->OnReadable(); }));
-  ASSIGN_OR_RETURN(launcher->child_,
-                   CloneProcess(options, [&body, &channel = ends.child] { return body(channel); }));
+  ASSIGN_OR_RETURN(launcher->child_, CloneProcess(options, entry, [&body, &channel = ends.child] {
+                     return body(channel);
+                   }));
   AbortStep();
   return launcher;
 }

@@ -5,6 +5,7 @@
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/base/unique_function.h"
+#include "sandbox/container/mapped_process.h"
 #include "sandbox/container/stage_channel.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
@@ -24,7 +25,8 @@ class Launcher {
   // `prepared` is called once: the process waits for Start, or its preparation failed and it is
   // about to end. It is not reaped here. Callbacks must not destroy this.
   static Result<std::unique_ptr<Launcher>> Clone(EventLoop& loop, const CloneOptions& options,
-                                                 Body body, Prepared prepared);
+                                                 const UserNamespaceEntry& entry, Body body,
+                                                 Prepared prepared);
 
   // Once prepared: `started` is called when the program runs, or with why it could not. The child
   // of an exec does not wait to be told: kTold sends nothing.

@@ -52,6 +52,15 @@ Status SetPropagationOf(const PlannedMount& mount, int mount_fd) {
                              Recursion::kRecursive);
 }
 
+// Its root and ptmx are the machine's root's, whoever mounts it.
+Status GiveDevptsTo(int devpts_fd, uid_t uid, gid_t gid) {
+  if (uid == 0 && gid == 0) return {};
+  if (fchownat(devpts_fd, "", uid, gid, AT_EMPTY_PATH) != 0 ||
+      fchownat(devpts_fd, "ptmx", uid, gid, AT_SYMLINK_NOFOLLOW) != 0)
+    return FailWithErrno("give /dev/pts to the container's root");
+  return {};
+}
+
 std::string Describe(const PlannedMount& mount) {
   return mount.field.empty() ? "mount " + mount.target
                              : fmt::format("{} (mount {})", mount.field, mount.target);
@@ -72,7 +81,29 @@ Status MountSteps::OpenSource(const PlannedMount& mount, UniqueFd& source) {
   RETURN_IF_ERROR(CheckPropagation(mount));
   ASSIGN_OR_RETURN(source, CloneMount(AT_FDCWD, mount.source,
                                       mount.recursive ? Recursion::kRecursive : Recursion::kOne));
+  RETURN_IF_ERROR(MapIds(mount, source.get()));
   return SetPropagationOf(mount, source.get());
+}
+
+Result<int> MountSteps::NamespaceFor(const std::optional<IdMaps>& maps) {
+  if (!maps) return -1;
+  if (maps == plan_.id_maps) return user_namespace_fd_;
+  for (const auto& [known, made] : made_namespaces_)
+    if (known == *maps) return made.get();
+  ASSIGN_OR_RETURN(auto made, MakeUserNamespace(*maps));
+  made_namespaces_.emplace_back(*maps, std::move(made));
+  return made_namespaces_.back().second.get();
+}
+
+Status MountSteps::MapIds(const PlannedMount& mount, int mount_fd) {
+  if (!mount.id_maps) return {};
+  ASSIGN_OR_RETURN(const int users, NamespaceFor(mount.id_maps));
+  if (mount.recursive && IdMapMount(mount_fd, users, Recursion::kRecursive)) return {};
+  // Something below it that cannot be mapped belongs to nobody then, as seen from the container.
+  if (auto mapped = IdMapMount(mount_fd, users, Recursion::kOne); !mapped)
+    return tl::unexpected(
+        std::move(mapped).error().While(fmt::format("uid_mappings: id-map \"{}\"", mount.source)));
+  return {};
 }
 
 Status MountSteps::OpenSources() {
@@ -93,7 +124,7 @@ Status MountSteps::OpenSharedMemory(int namespace_fd) {
 }
 
 Status MountSteps::MountRoot(RootfsBuilder& builder) {
-  ASSIGN_OR_RETURN(root_, builder.MountContainerRoot(plan_.rootfs));
+  ASSIGN_OR_RETURN(root_, builder.MountContainerRoot(plan_.rootfs, user_namespace_fd_));
   return {};
 }
 
@@ -116,7 +147,8 @@ Result<UniqueFd> MountSteps::MakeMount(const PlannedMount& mount, UniqueFd sourc
   }
   if (mount.kind == MountKind::kSharedMemory) source = std::move(shared_memory_);
   if (mount.kind == MountKind::kImage) {
-    ASSIGN_OR_RETURN(source, builder.MountImage(mount.image));
+    ASSIGN_OR_RETURN(const int users, NamespaceFor(mount.id_maps));
+    ASSIGN_OR_RETURN(source, builder.MountImage(mount.image, users));
   }
   RETURN_IF_ERROR(
       SetMountAttributes(source.get(), mount.attributes,
@@ -128,7 +160,9 @@ Status MountSteps::MountOne(const PlannedMount& mount, UniqueFd source, RootfsBu
   ASSIGN_OR_RETURN(auto made, MakeMount(mount, std::move(source), builder));
   ASSIGN_OR_RETURN(auto target, OpenTarget(mount, made.get()));
   RETURN_IF_ERROR(AttachMount(made.get(), target.get()));
-  if (mount.type == "devpts") devpts_ = std::move(made);
+  if (mount.type != "devpts") return {};
+  RETURN_IF_ERROR(GiveDevptsTo(made.get(), plan_.root_uid, plan_.root_gid));
+  devpts_ = std::move(made);
   return {};
 }
 

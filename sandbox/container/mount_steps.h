@@ -17,7 +17,9 @@ namespace catamaran {
 // or a shared volume holds, or is made to hold meanwhile, can lead nowhere else.
 class MountSteps {
  public:
-  explicit MountSteps(const ContainerPlan& plan) : plan_(plan) {}
+  // user_namespace_fd: the sandbox's own, or -1.
+  MountSteps(const ContainerPlan& plan, int user_namespace_fd)
+      : plan_(plan), user_namespace_fd_(user_namespace_fd) {}
 
   // Copies every bind's source, while host paths mean what they mean outside and mounts still are
   // in the host's peer groups (LeavePeerGroups comes next). Missing sources are made as folders.
@@ -39,6 +41,9 @@ class MountSteps {
 
  private:
   Status OpenSource(const PlannedMount& mount, UniqueFd& source);
+  Status MapIds(const PlannedMount& mount, int mount_fd);
+  // The user namespace with these maps: the sandbox's, or one that is made for them.
+  Result<int> NamespaceFor(const std::optional<IdMaps>& maps);
   Status MountOne(const PlannedMount& mount, UniqueFd source, RootfsBuilder& builder);
   Result<UniqueFd> MakeMount(const PlannedMount& mount, UniqueFd source, RootfsBuilder& builder);
   Result<UniqueFd> OpenTarget(const PlannedMount& mount, int source_fd);
@@ -46,6 +51,8 @@ class MountSteps {
   Status MaskFolder(int target_fd);
 
   const ContainerPlan& plan_;
+  int user_namespace_fd_;
+  std::vector<std::pair<IdMaps, UniqueFd>> made_namespaces_;
   std::vector<UniqueFd> sources_;  // by index of plan_.mounts; invalid where there is none
   UniqueFd shared_memory_;
   UniqueFd null_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "sandbox/container/id_maps.h"
 #include "sandbox/container/plan_mounts.h"
 
 namespace catamaran {
@@ -97,6 +98,23 @@ Result<std::vector<std::string>> NormalPaths(
 
 bool IsSharedMode(spec::NamespaceMode mode) { return mode == spec::POD || mode == spec::NODE; }
 
+// Namespaces of the machine are not the pod's root's to change: mqueue and proc would be refused.
+Status CheckUserNamespace(const spec::SandboxSpec& sandbox) {
+  if (!sandbox.has_user_namespace()) return {};
+  if (sandbox.pid() == spec::NODE || sandbox.ipc() == spec::NODE)
+    return Fail(ErrorCode::kInvalidArgument,
+                "user_namespace: not together with the machine's pid or ipc namespace");
+  return CheckMappings(sandbox.user_namespace(), "user_namespace");
+}
+
+void PlanUserNamespace(const spec::SandboxSpec& sandbox, ContainerPlan& plan) {
+  if (!sandbox.has_user_namespace()) return;
+  plan.user_namespace = sandbox.user_namespace();
+  plan.id_maps = ToIdMaps(sandbox.user_namespace());
+  plan.root_uid = OutsideId(sandbox.user_namespace().uids(), 0).value_or(0);
+  plan.root_gid = OutsideId(sandbox.user_namespace().gids(), 0).value_or(0);
+}
+
 }  // namespace
 
 Result<ContainerPlan> PlanContainer(const PlanInput& input) {
@@ -111,6 +129,7 @@ Result<ContainerPlan> PlanContainer(const PlanInput& input) {
   RETURN_IF_ERROR(CheckProcess(container.process()));
   ContainerPlan plan;
   ASSIGN_OR_RETURN(plan.namespaces, PlanNamespaces(input));
+  PlanUserNamespace(input.sandbox, plan);
   plan.rootfs = container.rootfs();
   plan.process = container.process();
   ASSIGN_OR_RETURN(plan.mounts, PlanMounts(input));
@@ -121,6 +140,11 @@ Result<ContainerPlan> PlanContainer(const PlanInput& input) {
       [](const PlannedMount& mount) { return mount.target == "/dev" && !mount.field.empty(); });
   if (!plan.makes_devices) return plan;
   plan.devices = DefaultDevices();
+  // What is asked for besides keeps its owner on the machine, who has no name in a user namespace.
+  for (auto& device : plan.devices) {
+    device.uid = plan.root_uid;
+    device.gid = plan.root_gid;
+  }
   for (const auto& device : input.devices) {
     std::erase_if(plan.devices, [&](const auto& other) { return other.path == device.path; });
     plan.devices.push_back(device);
@@ -137,8 +161,7 @@ Status ValidateSandbox(const spec::SandboxSpec& sandbox) {
   RETURN_IF_ERROR(CheckId(sandbox.pod_id(), "pod_id"));
   RETURN_IF_ERROR(CheckAbsolute(sandbox.state_directory(), "state_directory"));
   RETURN_IF_ERROR(CheckAbsolute(sandbox.cgroup_path(), "cgroup_path"));
-  if (sandbox.has_user_namespace())
-    return Fail(ErrorCode::kUnimplemented, "user_namespace: user namespaces are not supported");
+  RETURN_IF_ERROR(CheckUserNamespace(sandbox));
   if (!IsSharedMode(sandbox.network()))
     return Fail(ErrorCode::kInvalidArgument, "network: POD or NODE is needed");
   if (!IsSharedMode(sandbox.ipc()))

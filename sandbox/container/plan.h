@@ -3,12 +3,14 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "sandbox/base/result.h"
 #include "sandbox/container/devices.h"
+#include "sandbox/kernel/user_namespace.h"
 #include "sandbox/spec/sandbox_spec.pb.h"
 
 namespace catamaran {
@@ -35,7 +37,8 @@ struct PlannedMount {
   bool recursive_attributes = false;  // also on the mounts below
   spec::MountPropagation propagation = spec::PRIVATE;
   spec::ImageMount image;
-  std::string field;  // "mounts[2]", for messages; empty for our own
+  std::optional<IdMaps> id_maps;  // of binds and images: what ids of the source show as
+  std::string field;              // "mounts[2]", for messages; empty for our own
 };
 
 struct PlannedLink {
@@ -62,6 +65,11 @@ struct NamespacePlan {
 
 struct ContainerPlan {
   NamespacePlan namespaces;
+  // The sandbox's own, where it has one; what of it the machine's ids of the container's root are.
+  std::optional<spec::UserNamespace> user_namespace;
+  std::optional<IdMaps> id_maps;
+  uid_t root_uid = 0;
+  gid_t root_gid = 0;
   spec::RootfsSpec rootfs;
   std::vector<PlannedMount> mounts;  // in the order in which they are made
   bool makes_devices = true;         // /dev is ours: nodes and links are made

@@ -6,11 +6,14 @@
 #include <array>
 #include <filesystem>
 
+#include "sandbox/container/id_maps.h"
+
 namespace catamaran {
 namespace {
 
 constexpr uint64_t kHardened = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
 constexpr size_t kMaximumMounts = 4096;
+constexpr uint32_t kTtyGroup = 5;
 
 // What lxcfs and the like put over single files of /proc; anything else there would hide the real
 // procfs from us (CVE-2023-27561) or from the container.
@@ -67,16 +70,25 @@ void AddCgroupMounts(const PlanInput& input, std::vector<PlannedMount>& mounts) 
   }
 }
 
+// Terminals are of group 5, "tty", where there is such a group.
+PlannedMount Devpts(const spec::SandboxSpec& sandbox) {
+  std::vector<std::pair<std::string, std::string>> parameters = {
+      {"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}};
+  const auto tty = sandbox.has_user_namespace()
+                       ? OutsideId(sandbox.user_namespace().gids(), kTtyGroup)
+                       : std::optional(kTtyGroup);
+  if (tty) parameters.emplace_back("gid", std::to_string(*tty));
+  return Filesystem("/dev/pts", "devpts", std::move(parameters),
+                    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+}
+
 std::vector<PlannedMount> OwnMounts(const PlanInput& input) {
   std::vector<PlannedMount> mounts;
   const uint64_t sys_readonly = input.container.privileged() ? 0 : MOUNT_ATTR_RDONLY;
   mounts.push_back(Filesystem("/proc", "proc", {}, kHardened));
   mounts.push_back(Filesystem("/dev", "tmpfs", {{"mode", "755"}, {"size", "65536k"}},
                               MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME));
-  mounts.push_back(
-      Filesystem("/dev/pts", "devpts",
-                 {{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"gid", "5"}},
-                 MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+  mounts.push_back(Devpts(input.sandbox));
   mounts.push_back(Filesystem("/dev/mqueue", "mqueue", {}, kHardened));
   if (input.sandbox.ipc() == spec::NODE) {
     mounts.push_back(Bind("/dev/shm", "/dev/shm", kHardened));
@@ -132,11 +144,6 @@ Result<uint64_t> AttributesOf(const spec::Mount& mount, const std::string& field
 }
 
 Status CheckCombination(const spec::Mount& mount, const std::string& field) {
-  if (mount.uid_mappings_size() + mount.gid_mappings_size() > 0)
-    return Fail(
-        ErrorCode::kUnimplemented,
-        "{}.uid_mappings: id-mapped mounts come with user namespaces, which are not supported",
-        field);
   if (mount.recursive_readonly() && !mount.readonly())
     return Fail(ErrorCode::kInvalidArgument, "{}.recursive_readonly needs readonly", field);
   if (mount.recursive_readonly() && mount.propagation() != spec::PRIVATE)
@@ -147,7 +154,28 @@ Status CheckCombination(const spec::Mount& mount, const std::string& field) {
   return {};
 }
 
-Result<PlannedMount> RequestedMount(const spec::Mount& mount, const std::string& field) {
+// What a mount's ids show as. Images come with ids of their own, which are the container's.
+Result<std::optional<IdMaps>> IdMapsOf(const spec::Mount& mount, const spec::SandboxSpec& sandbox,
+                                       const std::string& field) {
+  spec::UserNamespace maps;
+  *maps.mutable_uids() = mount.uid_mappings();
+  *maps.mutable_gids() = mount.gid_mappings();
+  if (maps.uids_size() + maps.gids_size() == 0) {
+    if (!mount.has_image() || !sandbox.has_user_namespace()) return std::optional<IdMaps>();
+    return std::optional(ToIdMaps(sandbox.user_namespace()));
+  }
+  if (!sandbox.has_user_namespace())
+    return Fail(ErrorCode::kInvalidArgument, "{}.uid_mappings: the sandbox has no user namespace",
+                field);
+  if (mount.has_tmpfs())
+    return Fail(ErrorCode::kInvalidArgument, "{}.uid_mappings: not with tmpfs, which is new",
+                field);
+  RETURN_IF_ERROR(CheckMappings(maps, field + ".mappings"));
+  return std::optional(ToIdMaps(maps));
+}
+
+Result<PlannedMount> RequestedMount(const spec::Mount& mount, const spec::SandboxSpec& sandbox,
+                                    const std::string& field) {
   PlannedMount planned;
   planned.field = field;
   ASSIGN_OR_RETURN(planned.target,
@@ -155,6 +183,11 @@ Result<PlannedMount> RequestedMount(const spec::Mount& mount, const std::string&
   RETURN_IF_ERROR(CheckTarget(planned.target, field));
   RETURN_IF_ERROR(CheckCombination(mount, field));
   ASSIGN_OR_RETURN(planned.attributes, AttributesOf(mount, field));
+  ASSIGN_OR_RETURN(planned.id_maps, IdMapsOf(mount, sandbox, field));
+  // What a process mounts in a user namespace of its own is never passed on to the machine.
+  if (mount.propagation() == spec::BIDIRECTIONAL && sandbox.has_user_namespace())
+    return Fail(ErrorCode::kInvalidArgument,
+                "{}.propagation BIDIRECTIONAL: not in a user namespace of the pod", field);
   planned.propagation = mount.propagation();
   planned.recursive_attributes = mount.recursive_readonly();
   switch (mount.source_case()) {
@@ -213,8 +246,8 @@ Result<std::vector<PlannedMount>> PlanMounts(const PlanInput& input) {
                 input.container.mounts_size(), kMaximumMounts);
   std::vector<PlannedMount> requested;
   for (int i = 0; i < input.container.mounts_size(); ++i) {
-    ASSIGN_OR_RETURN(auto mount,
-                     RequestedMount(input.container.mounts(i), fmt::format("mounts[{}]", i)));
+    ASSIGN_OR_RETURN(auto mount, RequestedMount(input.container.mounts(i), input.sandbox,
+                                                fmt::format("mounts[{}]", i)));
     requested.push_back(std::move(mount));
   }
   std::vector<PlannedMount> mounts = OwnMounts(input);

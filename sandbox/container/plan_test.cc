@@ -4,6 +4,8 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <functional>
+#include <map>
 
 #include "sandbox/container/plan_mounts.h"
 #include "sandbox/container/stage_channel.h"
@@ -196,10 +198,99 @@ TEST(ContainerPlan, WrongSpecsAreRefusedByField) {
   }
 }
 
-TEST(SandboxPlan, UserNamespacesAreRefusedByName) {
+spec::SandboxSpec MappedSandbox(uint32_t length = 65536) {
   auto sandbox = Sandbox();
-  sandbox.mutable_user_namespace();
-  EXPECT_EQ(ValidateSandbox(sandbox).error().code, ErrorCode::kUnimplemented);
+  for (auto* range : {sandbox.mutable_user_namespace()->add_uids(),
+                      sandbox.mutable_user_namespace()->add_gids()}) {
+    range->set_host_id(100000);
+    range->set_length(length);
+  }
+  return sandbox;
+}
+
+TEST(UserNamespacePlan, WhatTheMachinesRootMakesBelongsToTheContainers) {
+  const auto plan = Plan(MappedSandbox(), Container());
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_EQ(plan->id_maps, (IdMaps{"0 100000 65536\n", "0 100000 65536\n"}));
+  EXPECT_EQ(plan->root_uid, 100000U);
+  EXPECT_EQ(plan->root_gid, 100000U);
+  for (const auto& device : plan->devices) EXPECT_EQ(device.uid, 100000U) << device.path;
+  const auto tty = std::pair<std::string, std::string>("gid", "100005");
+  for (const auto& mount : plan->mounts)
+    if (mount.type == "devpts") {
+      EXPECT_EQ(mount.parameters.back(), tty);
+    }
+}
+
+TEST(UserNamespacePlan, AGroupThatIsNotMappedGetsNoTerminals) {
+  const auto plan = Plan(MappedSandbox(3), Container());
+  ASSERT_TRUE(plan) << plan.error().message;
+  for (const auto& mount : plan->mounts)
+    if (mount.type == "devpts") {
+      EXPECT_EQ(mount.parameters.back().first, "mode");
+    }
+}
+
+TEST(UserNamespacePlan, AMountHasItsOwnMapsAndAnImageThoseOfThePod) {
+  auto container = Container();
+  auto* volume = container.add_mounts();
+  volume->set_host_path("/v");
+  volume->set_container_path("/v");
+  for (auto* range : {volume->add_uid_mappings(), volume->add_gid_mappings()}) {
+    range->set_host_id(7);
+    range->set_length(1);
+  }
+  auto* plain = container.add_mounts();
+  plain->set_host_path("/plain");
+  plain->set_container_path("/plain");
+  auto* image = container.add_mounts();
+  image->mutable_image()->mutable_rootfs()->add_layers()->set_blob("/blob");
+  image->set_container_path("/image");
+  image->set_readonly(true);
+  EXPECT_FALSE(Plan(Sandbox(), container)) << "maps without a user namespace";
+  const auto plan = Plan(MappedSandbox(), container);
+  ASSERT_TRUE(plan) << plan.error().message;
+  std::map<std::string, std::optional<IdMaps>> maps;
+  for (const auto& mount : plan->mounts) maps[mount.target] = mount.id_maps;
+  EXPECT_EQ(maps["/v"], (IdMaps{"0 7 1\n", "0 7 1\n"}));
+  EXPECT_EQ(maps["/plain"], std::nullopt);
+  EXPECT_EQ(maps["/image"], plan->id_maps);
+}
+
+TEST(UserNamespacePlan, BadOnesAreRefusedByName) {
+  const struct {
+    const char* named;
+    std::function<void(spec::SandboxSpec&)> spoil;
+  } rows[] = {
+      {"user_namespace.uids: id 0", [](auto& s) { s.mutable_user_namespace()->clear_uids(); }},
+      {"user_namespace.gids: id 0",
+       [](auto& s) { s.mutable_user_namespace()->mutable_gids(0)->set_container_id(1); }},
+      {"user_namespace.uids[0]: length 0",
+       [](auto& s) { s.mutable_user_namespace()->mutable_uids(0)->set_length(0); }},
+      {"user_namespace.uids[0]: length 4294967295",
+       [](auto& s) { s.mutable_user_namespace()->mutable_uids(0)->set_length(UINT32_MAX); }},
+      {"pid or ipc", [](auto& s) { s.set_pid(spec::NODE); }},
+      {"pid or ipc", [](auto& s) { s.set_ipc(spec::NODE); }},
+  };
+  EXPECT_TRUE(ValidateSandbox(MappedSandbox()));
+  for (const auto& row : rows) {
+    auto sandbox = MappedSandbox();
+    row.spoil(sandbox);
+    const auto valid = ValidateSandbox(sandbox);
+    ASSERT_FALSE(valid) << row.named;
+    EXPECT_EQ(valid.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(valid.error().message.find(row.named), std::string::npos) << valid.error().message;
+  }
+}
+
+TEST(UserNamespacePlan, BidirectionalPropagationIsRefused) {
+  auto container = Container();
+  auto* mount = container.add_mounts();
+  mount->set_host_path("/v");
+  mount->set_container_path("/v");
+  mount->set_propagation(spec::BIDIRECTIONAL);
+  EXPECT_TRUE(Plan(Sandbox(), container));
+  EXPECT_FALSE(Plan(MappedSandbox(), container));
 }
 
 TEST(SysctlPlan, DotsAndSlashesAreRead) {

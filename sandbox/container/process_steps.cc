@@ -19,7 +19,6 @@
 
 #include "sandbox/base/files.h"
 #include "sandbox/container/program.h"
-#include "sandbox/kernel/proc_handle.h"
 #include "sandbox/kernel/safe_path.h"
 
 namespace catamaran {
@@ -44,12 +43,16 @@ constexpr std::array<std::pair<const char*, int>, 16> kRlimits = {{
     {"RLIMIT_STACK", RLIMIT_STACK},
 }};
 
-Status SetRlimit(const spec::Rlimit& limit) {
+Result<__rlimit_resource> FindRlimit(const spec::Rlimit& limit) {
   const auto* found = std::find_if(kRlimits.begin(), kRlimits.end(),
                                    [&](const auto& entry) { return limit.name() == entry.first; });
   if (found == kRlimits.end())
     return Fail(ErrorCode::kInvalidArgument, "process.rlimits \"{}\" is not known", limit.name());
-  const auto resource = static_cast<__rlimit_resource>(found->second);
+  return static_cast<__rlimit_resource>(found->second);
+}
+
+Status SetRlimit(const spec::Rlimit& limit) {
+  ASSIGN_OR_RETURN(const auto resource, FindRlimit(limit));
   rlimit wanted{limit.soft(), limit.hard()};
   if (setrlimit(resource, &wanted) == 0) return {};
   if (errno != EPERM) return FailWithErrno("set {}", limit.name());
@@ -62,25 +65,18 @@ Status SetRlimit(const spec::Rlimit& limit) {
   return {};
 }
 
-// proc_pid_oom_score_adj(5). Before anything of the container is mounted: /proc is the machine's.
-Status SetOomScore(const spec::ProcessSpec& process) {
-  if (!process.has_oom_score_adj()) return {};
-  const int wanted = std::clamp(process.oom_score_adj(), -1000, 1000);
-  const char* kPath = "/proc/self/oom_score_adj";
-  if (WriteExisting(kPath, std::to_string(wanted))) return {};
-  // Lowering takes CAP_SYS_RESOURCE. What this process has itself is the lowest it may give; it
-  // is inherited already.
-  ASSIGN_OR_RETURN(const std::string own, ReadFile(kPath, 64));
-  if (atoi(own.c_str()) >= wanted) return {};
-  return Fail(ErrorCode::kPermissionDenied, "process.oom_score_adj {} cannot be set", wanted);
+bool HasAppArmorProfile(const spec::ProcessSpec& process) {
+  return !process.apparmor_profile().empty() && process.apparmor_profile() != "unconfined";
 }
 
-Status SetLabels(const spec::ProcessSpec& process) {
-  const bool apparmor =
-      !process.apparmor_profile().empty() && process.apparmor_profile() != "unconfined";
-  if (!apparmor && process.selinux_label().empty()) return {};
-  ASSIGN_OR_RETURN(auto proc, ProcHandle::OpenPrivate());
-  if (apparmor) {
+Status SetLabels(const spec::ProcessSpec& process, const std::optional<ProcHandle>& given) {
+  if (!HasLabels(process)) return {};
+  std::optional<ProcHandle> own;
+  if (!given) {
+    ASSIGN_OR_RETURN(own, ProcHandle::OpenPrivate());
+  }
+  const ProcHandle& proc = given ? *given : *own;
+  if (HasAppArmorProfile(process)) {
     auto set = proc.Write("thread-self/attr/apparmor/exec", "exec " + process.apparmor_profile());
     if (!set)
       return tl::unexpected(std::move(set).error().While(
@@ -95,19 +91,19 @@ Status SetLabels(const spec::ProcessSpec& process) {
 }
 
 // A terminal or pipe belongs to whoever uses it, so that /dev/stdout can be opened again.
-Status GiveTo(int fd, uid_t uid) {
+Status GiveTo(int fd, uid_t uid, gid_t gid = static_cast<gid_t>(-1)) {
   struct stat status;
   if (fstat(fd, &status) != 0) return FailWithErrno("stat standard stream {}", fd);
   const bool terminal = S_ISCHR(status.st_mode) && isatty(fd) == 1;
   if (uid == status.st_uid || !(S_ISFIFO(status.st_mode) || terminal)) return {};
-  if (fchown(fd, uid, static_cast<gid_t>(-1)) != 0 && errno != EPERM && errno != EROFS)
+  if (fchown(fd, uid, gid) != 0 && errno != EPERM && errno != EROFS)
     return FailWithErrno("chown standard stream {}", fd);
   return {};
 }
 
 Status BecomeUser(const spec::ProcessSpec& process, const Credentials& credentials) {
   for (const auto& limit : process.rlimits()) RETURN_IF_ERROR(SetRlimit(limit));
-  RETURN_IF_ERROR(SetLabels(process));
+  RETURN_IF_ERROR(SetLabels(process, credentials.proc));
   const bool filtered = credentials.seccomp != nullptr && !credentials.seccomp->empty();
   if (process.no_new_privileges() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return FailWithErrno("set no_new_privs");
@@ -130,7 +126,39 @@ Status BecomeUser(const spec::ProcessSpec& process, const Credentials& credentia
 
 }  // namespace
 
-Status BeginProcess(const spec::ProcessSpec& process) {
+bool HasLabels(const spec::ProcessSpec& process) {
+  return HasAppArmorProfile(process) || !process.selinux_label().empty();
+}
+
+Status SetOomScore(const spec::ProcessSpec& process) {
+  if (!process.has_oom_score_adj()) return {};
+  const int wanted = std::clamp(process.oom_score_adj(), -1000, 1000);
+  const char* kPath = "/proc/self/oom_score_adj";
+  if (WriteExisting(kPath, std::to_string(wanted))) return {};
+  // Lowering takes CAP_SYS_RESOURCE. What this process has itself is the lowest it may give; it
+  // is inherited already.
+  ASSIGN_OR_RETURN(const std::string own, ReadFile(kPath, 64));
+  if (atoi(own.c_str()) >= wanted) return {};
+  return Fail(ErrorCode::kPermissionDenied, "process.oom_score_adj {} cannot be set", wanted);
+}
+
+void RaiseHardLimits(const spec::ProcessSpec& process) {
+  for (const auto& limit : process.rlimits()) {
+    const auto resource = FindRlimit(limit);
+    rlimit own;
+    if (!resource || getrlimit(*resource, &own) != 0 || own.rlim_max >= limit.hard()) continue;
+    own.rlim_max = limit.hard();
+    setrlimit(*resource, &own);
+  }
+}
+
+Status GiveStreamsTo(const ProcessStdio& stdio, uid_t uid, gid_t gid) {
+  for (const int fd : {stdio.in, stdio.out, stdio.err})
+    if (fd >= 0) RETURN_IF_ERROR(GiveTo(fd, uid, gid));
+  return {};
+}
+
+void BeginSession() {
   for (int number = 1; number <= SIGRTMAX; ++number) signal(number, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -140,7 +168,6 @@ Status BeginProcess(const spec::ProcessSpec& process) {
   umask(022);
   // Not inherited from the engine; a kernel without keys, or a full quota, is no reason to fail.
   syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
-  return SetOomScore(process);
 }
 
 Status InstallStdio(const ProcessStdio& stdio, int null_fd, uid_t uid) {

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "sandbox/base/result.h"
@@ -10,6 +11,7 @@
 #include "sandbox/container/capabilities.h"
 #include "sandbox/container/seccomp.h"
 #include "sandbox/container/user.h"
+#include "sandbox/kernel/proc_handle.h"
 #include "sandbox/spec/sandbox_spec.pb.h"
 
 namespace catamaran {
@@ -22,9 +24,17 @@ struct ProcessStdio {
   int err = -1;
 };
 
-// First of all: own session and keyring, default signals, umask 022, oom_score_adj (never lower
-// than this process may set).
-Status BeginProcess(const spec::ProcessSpec& process);
+// First of all: own session and keyring, default signals, umask 022.
+void BeginSession();
+// proc_pid_oom_score_adj(5), but never lower than this process may set. While /proc is the
+// machine's, and its user namespace.
+Status SetOomScore(const spec::ProcessSpec& process);
+// In a user namespace of its own no process may raise its hard limits: before it goes there, as
+// far as this one may. What is then too high is lowered by BecomeProgram.
+void RaiseHardLimits(const spec::ProcessSpec& process);
+
+// Pipes and terminals among the streams belong to this user from now on.
+Status GiveStreamsTo(const ProcessStdio& stdio, uid_t uid, gid_t gid);
 
 // Puts the descriptors on 0, 1 and 2, owned by the process's user where they are pipes or
 // terminals.
@@ -41,7 +51,11 @@ struct Credentials {
   ProcessUser user;
   CapabilitySet capabilities;
   std::shared_ptr<const SeccompProgram> seccomp;  // null: unconfined
+  // To write the labels with; where the process may not mount one itself.
+  std::optional<ProcHandle> proc;
 };
+// Whether BecomeProgram writes labels: AppArmor's or SELinux's.
+bool HasLabels(const spec::ProcessSpec& process);
 // Limits, labels, groups, ids, capabilities, filter, and execve. Returns only the error.
 Error BecomeProgram(const spec::ProcessSpec& process, const Credentials& credentials);
 

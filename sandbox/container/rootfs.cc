@@ -103,7 +103,8 @@ Result<UniqueFd> RootfsBuilder::MountLayer(const std::string& blob) {
   return through_loop ? std::move(through_loop) : std::move(mount);
 }
 
-Result<std::vector<UniqueFd>> RootfsBuilder::OpenLowers(const spec::RootfsSpec& spec) {
+Result<std::vector<UniqueFd>> RootfsBuilder::OpenLowers(const spec::RootfsSpec& spec,
+                                                        int user_namespace_fd) {
   std::vector<UniqueFd> lowers;
   for (const auto& layer : spec.layers()) {
     auto mount = MountLayer(layer.blob());
@@ -114,6 +115,11 @@ Result<std::vector<UniqueFd>> RootfsBuilder::OpenLowers(const spec::RootfsSpec& 
     ASSIGN_OR_RETURN(lowers.emplace_back(), CloneMount(AT_FDCWD, folder, Recursion::kOne));
   }
   if (lowers.empty()) return Fail(ErrorCode::kInvalidArgument, "an image without layers");
+  if (user_namespace_fd < 0) return lowers;
+  for (const auto& lower : lowers) {
+    auto mapped = IdMapMount(lower.get(), user_namespace_fd, Recursion::kOne);
+    if (!mapped) return tl::unexpected(std::move(mapped).error().While("id-map a layer"));
+  }
   return lowers;
 }
 
@@ -157,8 +163,9 @@ Result<UniqueFd> RootfsBuilder::OverlayByPaths(const std::vector<UniqueFd>& lowe
   return OpenFileAt(scratch_.get(), prefix + "m", O_PATH | O_DIRECTORY);
 }
 
-Result<UniqueFd> RootfsBuilder::MountContainerRoot(const spec::RootfsSpec& spec) {
-  ASSIGN_OR_RETURN(auto lowers, OpenLowers(spec));
+Result<UniqueFd> RootfsBuilder::MountContainerRoot(const spec::RootfsSpec& spec,
+                                                   int user_namespace_fd) {
+  ASSIGN_OR_RETURN(auto lowers, OpenLowers(spec, user_namespace_fd));
   ASSIGN_OR_RETURN(auto writable,
                    MakeWritableFolders(spec.writable_directory(), lowers.back().get()));
   ASSIGN_OR_RETURN(const auto credentials, QuotaCredentials::For(writable.upper.get()));
@@ -173,8 +180,8 @@ Result<UniqueFd> RootfsBuilder::MountContainerRoot(const spec::RootfsSpec& spec)
   return OverlayByPaths(lowers, spec.writable_directory());
 }
 
-Result<UniqueFd> RootfsBuilder::MountImage(const spec::ImageMount& image) {
-  ASSIGN_OR_RETURN(auto lowers, OpenLowers(image.rootfs()));
+Result<UniqueFd> RootfsBuilder::MountImage(const spec::ImageMount& image, int user_namespace_fd) {
+  ASSIGN_OR_RETURN(auto lowers, OpenLowers(image.rootfs(), user_namespace_fd));
   UniqueFd root;
   bool attached = false;
   if (lowers.size() == 1) {

@@ -26,17 +26,20 @@ class RootfsBuilder {
   RootfsBuilder(std::string scratch_folder, RootfsMethod method)
       : scratch_folder_(std::move(scratch_folder)), method_(method) {}
 
+  // Where the ids of images show as those of a user namespace (-1: as they are), it is the layers
+  // that are id-mapped: the kernel refuses it of an overlay.
+
   // The container's root: layers (or lower_directories) under the writable folder's upper. The
   // mount is attached, writable even where spec.readonly is set (mount points may be missing), and
   // has the mode and owner of the image's root folder.
-  Result<UniqueFd> MountContainerRoot(const spec::RootfsSpec& spec);
+  Result<UniqueFd> MountContainerRoot(const spec::RootfsSpec& spec, int user_namespace_fd = -1);
 
   // The layers alone, read-only, or what lies below sub_path in them: a detached mount.
-  Result<UniqueFd> MountImage(const spec::ImageMount& image);
+  Result<UniqueFd> MountImage(const spec::ImageMount& image, int user_namespace_fd = -1);
 
  private:
   // Bottom first.
-  Result<std::vector<UniqueFd>> OpenLowers(const spec::RootfsSpec& spec);
+  Result<std::vector<UniqueFd>> OpenLowers(const spec::RootfsSpec& spec, int user_namespace_fd);
   Result<UniqueFd> MountLayer(const std::string& blob);
   Result<UniqueFd> OverlayByDescriptors(const std::vector<UniqueFd>& lowers, int upper_fd,
                                         int work_fd);

@@ -9,11 +9,14 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
+#include "sandbox/container/id_maps.h"
+#include "sandbox/container/mapped_process.h"
 #include "sandbox/container/plan.h"
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/proc_handle.h"
@@ -23,6 +26,7 @@ namespace {
 
 constexpr uint64_t kDefaultSharedMemory = 64 << 20;
 constexpr uid_t kNobody = 65534;
+constexpr uint64_t kFromOwner = CLONE_NEWIPC | CLONE_NEWUTS;
 
 Result<UniqueFd> OpenNetworkNamespace(const std::string& path) {
   auto found = OpenFile(path, O_RDONLY | O_NONBLOCK);
@@ -46,13 +50,23 @@ Status BringLoopbackUp() {
   return {};
 }
 
+// What the root of the sandbox's containers is on this machine.
+uint32_t RootOutside(const IdMappings& mappings) { return OutsideId(mappings, 0).value_or(0); }
+
 // A tmpfs that is all this mount namespace holds.
-Status EnterSharedMemory(uint64_t size_bytes) {
-  const std::string size = std::to_string(size_bytes > 0 ? size_bytes : kDefaultSharedMemory);
+Status EnterSharedMemory(const spec::SandboxSpec& sandbox) {
+  const uint64_t size =
+      sandbox.shm_size_bytes() > 0 ? sandbox.shm_size_bytes() : kDefaultSharedMemory;
   RETURN_IF_ERROR(LeavePeerGroups());
-  ASSIGN_OR_RETURN(auto memory,
-                   MakeFilesystem("tmpfs", {{"source", "shm"}, {"mode", "1777"}, {"size", size}},
-                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV));
+  ASSIGN_OR_RETURN(
+      auto memory,
+      MakeFilesystem("tmpfs",
+                     {{"source", "shm"},
+                      {"mode", "1777"},
+                      {"size", std::to_string(size)},
+                      {"uid", std::to_string(RootOutside(sandbox.user_namespace().uids()))},
+                      {"gid", std::to_string(RootOutside(sandbox.user_namespace().gids()))}},
+                     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV));
   // Anywhere but on the root itself; nothing of it is seen again after the pivot.
   ASSIGN_OR_RETURN(auto target, OpenFile("/proc", O_PATH | O_DIRECTORY));
   RETURN_IF_ERROR(AttachMount(memory.get(), target.get()));
@@ -62,15 +76,29 @@ Status EnterSharedMemory(uint64_t size_bytes) {
 struct ChildInput {
   const spec::SandboxSpec* sandbox;
   int network_fd;
+  int owner_pidfd;
+  uint64_t from_owner;  // CLONE_NEW*
   StageChannel* channel;
 };
+
+// Before Linux 5.19 the machine's root, since then that of the ipc namespace's user namespace.
+Status WriteSysctl(const ProcHandle& proc, const spec::SandboxSpec& sandbox,
+                   const std::string& path, const std::string& value) {
+  auto written = proc.Write("sys/" + path, value);
+  if (written || !sandbox.has_user_namespace() || path.starts_with("net/")) return written;
+  if (seteuid(RootOutside(sandbox.user_namespace().uids())) != 0)
+    return FailWithErrno("become the user namespace's root");
+  written = proc.Write("sys/" + path, value);
+  if (seteuid(0) != 0) return FailWithErrno("become root again");
+  return written;
+}
 
 Status ApplySysctls(const spec::SandboxSpec& sandbox) {
   if (sandbox.sysctls().empty()) return {};
   ASSIGN_OR_RETURN(auto proc, ProcHandle::OpenPrivate());
   for (const auto& [name, value] : sandbox.sysctls()) {
     ASSIGN_OR_RETURN(const std::string path, SysctlPath(sandbox, name));
-    if (auto written = proc.Write("sys/" + path, value); !written)
+    if (auto written = WriteSysctl(proc, sandbox, path, value); !written)
       return Fail(ErrorCode::kInvalidArgument, "sysctls \"{}\" = \"{}\": {}", name, value,
                   written.error().message);
   }
@@ -79,6 +107,8 @@ Status ApplySysctls(const spec::SandboxSpec& sandbox) {
 
 Status SetUp(const ChildInput& input) {
   const auto& sandbox = *input.sandbox;
+  if (input.from_owner != 0 && setns(input.owner_pidfd, static_cast<int>(input.from_owner)) != 0)
+    return FailWithErrno("join the namespaces of the sandbox's user namespace");
   if (input.network_fd >= 0) {
     if (setns(input.network_fd, CLONE_NEWNET) != 0) return FailWithErrno("join network_namespace");
     RETURN_IF_ERROR(BringLoopbackUp());
@@ -91,7 +121,7 @@ Status SetUp(const ChildInput& input) {
     ASSIGN_OR_RETURN(auto own, OpenOwnNamespace(name));
     RETURN_IF_ERROR(input.channel->SendDescriptor(name, own.get()));
   }
-  return EnterSharedMemory(sandbox.shm_size_bytes());
+  return EnterSharedMemory(sandbox);
 }
 
 // The init of a shared pid namespace: adopts and reaps. Nothing in it is worth a look: an empty
@@ -99,7 +129,8 @@ Status SetUp(const ChildInput& input) {
 [[noreturn]] void RunInit() {
   prctl(PR_SET_NAME, "pod-init");
   CloseDescriptorsExcept({});
-  if (setgid(kNobody) != 0 || setuid(kNobody) != 0) _exit(1);
+  // A user namespace may be too small for nobody; its root is nobody outside.
+  if ((setgid(kNobody) != 0 || setuid(kNobody) != 0) && errno != EINVAL) _exit(1);
   prctl(PR_SET_DUMPABLE, 0);
   sigset_t child_signal;
   sigemptyset(&child_signal);
@@ -112,10 +143,19 @@ Status SetUp(const ChildInput& input) {
   }
 }
 
+// In the sandbox's user namespace: until its namespaces are pinned, or as their init.
+int RunOwner(bool stays) {
+  prctl(PR_SET_DUMPABLE, 0);
+  setsid();
+  CloseDescriptorsExcept({});
+  if (stays) RunInit();
+  while (true) pause();
+}
+
 int RunChild(const ChildInput& input, bool stays) {
   prctl(PR_SET_DUMPABLE, 0);
   setsid();
-  CloseDescriptorsExcept({input.network_fd, input.channel->fd()});
+  CloseDescriptorsExcept({input.network_fd, input.owner_pidfd, input.channel->fd()});
   if (auto done = SetUp(input); !done) {
     // The parent sees the end of the stream if even this fails.
     return input.channel->SendFailed(done.error()) ? 1 : 2;
@@ -136,15 +176,17 @@ Result<std::unique_ptr<SandboxNamespacesMaker>> SandboxNamespacesMaker::Start(
   if (!sandbox.network_namespace().empty()) {
     ASSIGN_OR_RETURN(maker->made_.network, OpenNetworkNamespace(sandbox.network_namespace()));
   }
-  CloneOptions options;
-  options.namespaces = CLONE_NEWNS;
-  if (sandbox.ipc() != spec::NODE) options.namespaces |= CLONE_NEWIPC;
-  if (sandbox.network() != spec::NODE) options.namespaces |= CLONE_NEWUTS;
-  if (maker->keeps_init_) options.namespaces |= CLONE_NEWPID;
-  const ChildInput input{&sandbox, maker->made_.network.get(), &ends.child};
-  const bool stays = maker->keeps_init_;
-  ASSIGN_OR_RETURN(maker->child_,
-                   CloneProcess(options, [&input, stays] { return RunChild(input, stays); }));
+  uint64_t wanted = 0;
+  if (sandbox.ipc() != spec::NODE) wanted |= CLONE_NEWIPC;
+  if (sandbox.network() != spec::NODE) wanted |= CLONE_NEWUTS;
+  if (maker->keeps_init_) wanted |= CLONE_NEWPID;
+  const bool mapped = sandbox.has_user_namespace();
+  if (mapped) RETURN_IF_ERROR(maker->CloneOwner(sandbox, wanted));
+  const ChildInput input{&sandbox, maker->made_.network.get(), maker->owner_.pidfd.get(),
+                         mapped ? wanted & kFromOwner : 0, &ends.child};
+  const bool stays = maker->keeps_init_ && !mapped;
+  ASSIGN_OR_RETURN(maker->child_, CloneProcess({.namespaces = CLONE_NEWNS | (mapped ? 0 : wanted)},
+                                               [&input, stays] { return RunChild(input, stays); }));
   AbortStep();
   ASSIGN_OR_RETURN(maker->watch_,
                    loop.WatchFd(maker->channel_.fd(), EPOLLIN,
@@ -152,8 +194,37 @@ Result<std::unique_ptr<SandboxNamespacesMaker>> SandboxNamespacesMaker::Start(
   return maker;
 }
 
+// Must be owned by the network namespace's: the kernel asks that of whoever mounts /sys or sets an
+// address there.
+Status SandboxNamespacesMaker::FindUserNamespace(const spec::SandboxSpec& sandbox) {
+  if (!made_.network.valid()) {
+    ASSIGN_OR_RETURN(made_.user, MakeUserNamespace(ToIdMaps(sandbox.user_namespace())));
+    return {};
+  }
+  ASSIGN_OR_RETURN(made_.user, OwnerOfNamespace(made_.network.get()));
+  ASSIGN_OR_RETURN(auto own, OpenFile("/proc/self/ns/user", O_RDONLY));
+  struct stat its, ours;
+  if (fstat(made_.user.get(), &its) != 0 || fstat(own.get(), &ours) != 0)
+    return FailWithErrno("stat a user namespace");
+  if (its.st_ino == ours.st_ino)
+    return Fail(ErrorCode::kInvalidArgument,
+                "network_namespace \"{}\" is the machine's, not of the sandbox's user namespace",
+                sandbox.network_namespace());
+  return {};
+}
+
+Status SandboxNamespacesMaker::CloneOwner(const spec::SandboxSpec& sandbox, uint64_t namespaces) {
+  RETURN_IF_ERROR(FindUserNamespace(sandbox));
+  ASSIGN_OR_RETURN(owner_, CloneProcess({.namespaces = namespaces}, {made_.user.get(), {}},
+                                        [stays = keeps_init_] { return RunOwner(stays); }));
+  auto checked = CheckIdMaps(owner_.pidfd.get(), ToIdMaps(sandbox.user_namespace()));
+  if (!checked) return tl::unexpected(std::move(checked).error().While("user_namespace"));
+  return {};
+}
+
 SandboxNamespacesMaker::~SandboxNamespacesMaker() {
-  if (child_.pidfd.valid()) KillAndReap(child_.pidfd.get()).map_error([](const Error&) {});
+  for (const auto* process : {&child_, &owner_})
+    if (process->pidfd.valid()) KillAndReap(process->pidfd.get()).map_error([](const Error&) {});
 }
 
 void SandboxNamespacesMaker::OnReadable() {
@@ -188,12 +259,13 @@ Status SandboxNamespacesMaker::Accept(StageMessage message) {
 
 void SandboxNamespacesMaker::Finish(Status status) {
   watch_.Cancel();
-  if (status && keeps_init_) {
-    made_.init = std::move(child_);
-  } else if (auto reaped = KillAndReap(child_.pidfd.get()); !reaped && status) {
-    status = tl::unexpected(std::move(reaped).error());
+  if (status && keeps_init_) made_.init = std::move(owner_.pidfd.valid() ? owner_ : child_);
+  for (auto* process : {&child_, &owner_}) {
+    if (!process->pidfd.valid()) continue;
+    auto reaped = KillAndReap(process->pidfd.get());
+    if (!reaped && status) status = tl::unexpected(std::move(reaped).error());
+    process->pidfd.Reset();
   }
-  child_.pidfd.Reset();
   AbortStep();
   auto done = std::move(done_);
   if (status) {

@@ -18,6 +18,7 @@ namespace catamaran {
 // keeps them, but where a pid namespace is shared its init does. An invalid descriptor means the
 // machine's own.
 struct SandboxNamespaces {
+  UniqueFd user;  // owns the others but the mount namespace
   UniqueFd network;
   UniqueFd ipc;
   UniqueFd uts;
@@ -27,7 +28,9 @@ struct SandboxNamespaces {
   ChildProcess init;  // of the shared pid namespace; not valid without one
 };
 
-// Makes them in a child: hostname, sysctls, loopback, /dev/shm. Reports once on the loop.
+// Makes them in a child: hostname, sysctls, loopback, /dev/shm. Reports once on the loop. The
+// sandbox's user namespace is the one that owns its network namespace where it has one of those: it
+// must have the maps asked for. The others are then made by a second child that is born in it.
 // Destroying it before kills the child.
 class SandboxNamespacesMaker {
  public:
@@ -39,6 +42,8 @@ class SandboxNamespacesMaker {
 
  private:
   explicit SandboxNamespacesMaker(StageChannel channel) : channel_(std::move(channel)) {}
+  Status FindUserNamespace(const spec::SandboxSpec& sandbox);
+  Status CloneOwner(const spec::SandboxSpec& sandbox, uint64_t namespaces);
   void OnReadable();
   Status Accept(StageMessage message);
   void Finish(Status status);
@@ -48,6 +53,7 @@ class SandboxNamespacesMaker {
   bool keeps_init_ = false;
   bool prepared_ = false;
   ChildProcess child_;
+  ChildProcess owner_;  // where there is a user namespace: whose namespaces child_ joins
   EventLoop::Watch watch_;
   SandboxNamespaces made_;
   Report done_;

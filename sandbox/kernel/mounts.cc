@@ -130,6 +130,13 @@ Status SetMountAttributes(int mount_fd, uint64_t attributes, Recursion recursion
   return ChangeMount(mount_fd, change, recursion);
 }
 
+Status IdMapMount(int mount_fd, int user_namespace_fd, Recursion recursion) {
+  mount_attr change{};
+  change.attr_set = MOUNT_ATTR_IDMAP;
+  change.userns_fd = static_cast<uint64_t>(user_namespace_fd);
+  return ChangeMount(mount_fd, change, recursion);
+}
+
 Status SetMountPropagation(int mount_fd, uint64_t propagation, Recursion recursion) {
   mount_attr change{};
   change.propagation = propagation;

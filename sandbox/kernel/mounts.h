@@ -36,6 +36,10 @@ Result<UniqueFd> CloneMount(int fd, const std::string& path, Recursion recursion
 
 // Sets MOUNT_ATTR_* of the mount, and of those below it.
 Status SetMountAttributes(int mount_fd, uint64_t attributes, Recursion recursion);
+// Ids in the mount, which must be detached, become what they are in the user namespace: id 0 of the
+// file system shows as what root there is (mount_setattr(2), ID mappings). An error where the file
+// system does not support it.
+Status IdMapMount(int mount_fd, int user_namespace_fd, Recursion recursion);
 // `propagation` is MS_PRIVATE, MS_SLAVE or MS_SHARED.
 Status SetMountPropagation(int mount_fd, uint64_t propagation, Recursion recursion);
 

@@ -16,6 +16,10 @@ class ProcHandle {
   // Of the calling process's pid namespace; needs CAP_SYS_ADMIN.
   static Result<ProcHandle> OpenPrivate();
 
+  // One that another process has opened so.
+  static ProcHandle FromDescriptor(UniqueFd root) { return ProcHandle(std::move(root)); }
+  int fd() const { return root_.get(); }
+
   // `path` is below /proc ("sys/net/ipv4/ip_forward", "thread-self/attr/exec").
   Status Write(const std::string& path, std::string_view value) const;
 

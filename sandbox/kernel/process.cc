@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
@@ -86,6 +87,15 @@ Result<UniqueFd> OpenOwnPidfd() {
   UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0)));
   if (!fd.valid()) return FailWithErrno("pidfd_open");
   return fd;
+}
+
+Result<pid_t> PidOf(int pidfd) {
+  // pidfd_open(2) and proc_pid_fdinfo(5).
+  ASSIGN_OR_RETURN(const std::string info, ReadFile(fmt::format("/proc/self/fdinfo/{}", pidfd)));
+  const size_t at = info.find("\nPid:");
+  const pid_t pid = at == std::string::npos ? 0 : atoi(info.c_str() + at + strlen("\nPid:"));
+  if (pid <= 0) return Fail(ErrorCode::kNotFound, "the process has ended");
+  return pid;
 }
 
 Result<std::optional<ProcessEnd>> ReapChild(int pidfd) {

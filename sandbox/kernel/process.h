@@ -42,6 +42,9 @@ void DieWithParent(int parent);
 // A pidfd of this process, for that.
 Result<UniqueFd> OpenOwnPidfd();
 
+// Its number as this process's /proc has it.
+Result<pid_t> PidOf(int pidfd);
+
 struct ProcessEnd {
   int exit_code = 0;  // 128+n for signal n
   int signal = 0;     // 0 where it exited by itself
