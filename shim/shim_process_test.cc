@@ -29,7 +29,7 @@ TEST_F(ShimProcessTest, ServesAPodFromSpawnToShutdown) {
   struct stat status;
   ASSERT_EQ(stat(LogPath("a").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0640u);
-  ASSERT_TRUE(client_->Stats(Soon()));
+  ASSERT_TRUE(client_->Stats({}, Soon()));
   ASSERT_TRUE(client_->RemoveContainer(ContainerId("a"), Soon()));
   EXPECT_EQ(client_->List(Soon())->containers_size(), 0);
   ASSERT_TRUE(client_->DestroySandbox(Soon()));

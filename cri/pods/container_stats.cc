@@ -8,7 +8,8 @@ Result<v1::ContainerStatsResponse> ContainerStats(const v1::ContainerStatsReques
                                                   const CallContext& call, Pods& pods) {
   ASSIGN_OR_RETURN(const auto member,
                    RequireContainer(pods, "container_id", request.container_id()));
-  ASSIGN_OR_RETURN(const spec::SandboxStats stats, ReadStats(pods, member.pod, call));
+  ASSIGN_OR_RETURN(const spec::SandboxStats stats,
+                   ReadStats(pods, member.pod, pod::StatsRequest::CONTAINERS, call));
   std::lock_guard lock(member.pod->mutex);
   v1::ContainerStatsResponse response;
   *response.mutable_stats() = ContainerStatsOf(pods, *member.container, stats);

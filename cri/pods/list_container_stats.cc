@@ -27,7 +27,7 @@ std::vector<std::shared_ptr<Pod>> Ask(const v1::ContainerStatsFilter& filter,
   for (const auto& pod : pods.table().Pods()) {
     if (HasMatch(filter, *pod)) matching.push_back(pod);
   }
-  RefreshStats(matching, call);
+  RefreshStats(matching, pod::StatsRequest::CONTAINERS, call);
   return matching;
 }
 
@@ -35,10 +35,10 @@ std::vector<v1::ContainerStats> MatchingStats(const v1::ContainerStatsFilter& fi
                                               Pod& pod) {
   std::vector<v1::ContainerStats> stats;
   std::lock_guard lock(pod.mutex);
-  if (!pod.usage.last) return stats;
+  const auto& last = pod.usage[pod::StatsRequest::CONTAINERS].last;
+  if (!last) return stats;
   for (const auto& [id, container] : pod.containers) {
-    if (Matches(filter, *container))
-      stats.push_back(ContainerStatsOf(pods, *container, *pod.usage.last));
+    if (Matches(filter, *container)) stats.push_back(ContainerStatsOf(pods, *container, *last));
   }
   return stats;
 }

@@ -20,14 +20,15 @@ std::vector<std::shared_ptr<Pod>> Ask(const v1::PodSandboxStatsFilter& filter,
   for (const auto& pod : pods.table().Pods()) {
     if (Matches(filter, *pod)) matching.push_back(pod);
   }
-  RefreshStats(matching, call);
+  RefreshStats(matching, pod::StatsRequest::SANDBOX, call);
   return matching;
 }
 
 std::optional<v1::PodSandboxStats> LastStats(Pods& pods, Pod& pod) {
   std::lock_guard lock(pod.mutex);
-  if (!pod.usage.last) return std::nullopt;
-  return SandboxStatsOf(pods, pod, *pod.usage.last);
+  const auto& last = pod.usage[pod::StatsRequest::SANDBOX].last;
+  if (!last) return std::nullopt;
+  return SandboxStatsOf(pods, pod, *last);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -38,11 +39,13 @@ struct StatsRound {
   std::mutex mutex;
   std::condition_variable complete;
   size_t missing = 0;
+  // By pod id, of those that have answered so far; only where details were asked for.
+  std::map<std::string, std::shared_ptr<const spec::SandboxStats>> details;
 };
 
-// What a pod uses, as its shim said last.
+// What a pod uses, as its shim said last where it was asked for so much of it.
 struct PodUsage {
-  std::optional<spec::SandboxStats> last;
+  std::optional<spec::SandboxStats> last;  // never of details, which are many
   // When the shim was asked, while it has not answered; who waits for that answer.
   std::optional<std::chrono::steady_clock::time_point> asked_at;
   std::vector<std::shared_ptr<StatsRound>> rounds;
@@ -98,9 +101,10 @@ struct Pod {
   std::map<std::string, std::shared_ptr<Container>> containers;
   std::map<std::string, std::shared_ptr<ExecWait>> execs;
   CpuSample cpu_sample;
-  PodUsage usage;
+  std::array<PodUsage, pod::StatsRequest::Extent_ARRAYSIZE> usage;  // by extent
   int users = 0;              // calls at work in it (PodUse): its folders stay
   bool tearing_down = false;  // somebody has the Turn to stop or remove it
+  bool resizing = false;      // somebody has the Turn to change its limits
   bool connecting = false;    // somebody has the Turn to reconnect its shim
   Told told = Told::kNothing;
 

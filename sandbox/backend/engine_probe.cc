@@ -349,6 +349,19 @@ const std::map<std::string, std::function<void(const Arguments&)>>& Verbs() {
          Report("on-term", "ok");
        }},
       {"allocate", Allocate},
+      {"open",
+       [](const Arguments& a) {
+         for (int i = 0; i < atoi(a[1].c_str()); ++i)
+           if (open("/probe", O_RDONLY) < 0) return Report("open", strerrorname_np(errno));
+         Report("open", "ok");
+       }},
+      {"sockets",
+       [](const Arguments& a) {
+         for (int i = 0; i < atoi(a[1].c_str()); ++i)
+           if (socket(AF_UNIX, SOCK_STREAM, 0) < 0)
+             return Report("sockets", strerrorname_np(errno));
+         Report("sockets", "ok");
+       }},
       {"forks", Forks},
       {"daemon", Daemon},
       {"listen", Listen},

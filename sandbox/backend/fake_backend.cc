@@ -187,7 +187,7 @@ void FakeBackend::UpdateResources(const pod::UpdateResourcesRequest&, Done done)
 void FakeBackend::Pause(Done done) { done({}); }
 void FakeBackend::Resume(Done done) { done({}); }
 
-void FakeBackend::Stats(Completion<pod::StatsResponse> done) {
+void FakeBackend::Stats(const pod::StatsRequest&, Completion<pod::StatsResponse> done) {
   pod::StatsResponse response;
   response.mutable_stats()->mutable_pod()->set_timestamp_ns(NowNanoseconds());
   for (const auto& [id, container] : containers_)

@@ -47,7 +47,7 @@ class FakeBackend final : public SandboxBackend {
   void CloseStdin(const pod::CloseStdinRequest& request, Done done) override;
   void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override;
   void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override;
-  void Stats(Completion<pod::StatsResponse> done) override;
+  void Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) override;
   void List(Completion<pod::ListResponse> done) override;
   void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override;
   void Pause(Done done) override;

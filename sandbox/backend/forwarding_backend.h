@@ -48,7 +48,9 @@ class ForwardingBackend : public SandboxBackend {
   void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override {
     next_->UpdateResources(request, std::move(done));
   }
-  void Stats(Completion<pod::StatsResponse> done) override { next_->Stats(std::move(done)); }
+  void Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) override {
+    next_->Stats(request, std::move(done));
+  }
   void List(Completion<pod::ListResponse> done) override { next_->List(std::move(done)); }
   void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override {
     next_->DialPort(request, std::move(done));

@@ -16,6 +16,7 @@
 #include "sandbox/container/container.h"
 #include "sandbox/container/port_dialer.h"
 #include "sandbox/kernel/process.h"
+#include "sandbox/kernel/sandbox_limits.h"
 
 namespace catamaran {
 namespace {
@@ -43,7 +44,7 @@ class NamespaceBackend final : public SandboxBackend {
   void CloseStdin(const pod::CloseStdinRequest& request, Done done) override;
   void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override;
   void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override;
-  void Stats(Completion<pod::StatsResponse> done) override;
+  void Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) override;
   void List(Completion<pod::ListResponse> done) override;
   void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override;
   void Pause(Done done) override { FreezeOrThaw(true, std::move(done)); }
@@ -61,6 +62,7 @@ class NamespaceBackend final : public SandboxBackend {
   void OnNamespaces(Result<SandboxNamespaces> made);
   void WatchInit();
   void RemoveSandboxObjects(Done done);
+  void LimitSandbox(const spec::Resources& resources, Done done);
   void FreezeOrThaw(bool freeze, Done done);
   // Runs work that may block in a child; `done` comes with its outcome.
   void RunTask(UniqueFunction<Status()> work, Done done);
@@ -311,18 +313,30 @@ void NamespaceBackend::ResizeTerminal(const pod::ResizeTerminalRequest& request,
 }
 
 void NamespaceBackend::UpdateResources(const pod::UpdateResourcesRequest& request, Done done) {
+  if (request.container_id().empty())
+    return LimitSandbox(AddOverhead(request.resources(), request.overhead()), std::move(done));
   auto container = Need(request.container_id());
   if (!container) return done(tl::unexpected(std::move(container).error()));
   (*container)->UpdateResources(request.resources(), std::move(done));
 }
 
-void NamespaceBackend::Stats(Completion<pod::StatsResponse> done) {
+void NamespaceBackend::LimitSandbox(const spec::Resources& resources, Done done) {
+  if (state_ != State::kReady)
+    return done(Fail(ErrorCode::kFailedPrecondition, "the sandbox is not ready"));
+  RunTask([tree = context_.cgroups, path = context_.spec.cgroup_path(),
+           resources] { return LimitSandboxGroup(*tree, path, resources); },
+          std::move(done));
+}
+
+void NamespaceBackend::Stats(const pod::StatsRequest& request,
+                             Completion<pod::StatsResponse> done) {
   if (!stats_) return done(Fail(ErrorCode::kFailedPrecondition, "the sandbox is not ready"));
   std::vector<StatsReader::Source> sources;
   for (const auto& [id, container] : containers_)
     if (container->cgroup() != nullptr)
-      sources.push_back({id, container->cgroup(), container->writable_folder() + "/upper"});
-  stats_->Read(sources, std::move(done));
+      sources.push_back({id, container->cgroup(), container->writable_folder() + "/upper",
+                         container->Describe().pid()});
+  stats_->Read(request, sources, std::move(done));
 }
 
 void NamespaceBackend::List(Completion<pod::ListResponse> done) {

@@ -70,7 +70,8 @@ TEST_F(Limits, AreChangedWhileTheContainerRuns) {
 TEST_F(StatsOfASandbox, CountWhatItsContainersUse) {
   CreateSandbox();
   StartForever("one", {"allocate:8", "write:/file:" + std::string(20000, 'x')});
-  auto stats = Complete<pod::StatsResponse>([&](auto done) { backend_->Stats(std::move(done)); });
+  auto stats =
+      Complete<pod::StatsResponse>([&](auto done) { backend_->Stats({}, std::move(done)); });
   ASSERT_TRUE(stats) << stats.error().message;
   ASSERT_EQ(stats->stats().containers_size(), 1);
   const auto& container = stats->stats().containers(0);
@@ -82,6 +83,95 @@ TEST_F(StatsOfASandbox, CountWhatItsContainersUse) {
   EXPECT_GE(container.writable_layer().used_bytes(), 20000U);
   EXPECT_GE(container.writable_layer().inodes_used(), 2U);
   EXPECT_GE(stats->stats().pod().memory().usage_bytes(), 8U << 20);
+}
+
+TEST_F(StatsOfASandbox, AreAsMuchAsWasAskedFor) {
+  CreateSandbox();
+  StartForever("one", {"open:10", "sockets:3", "allocate:8"});
+  WaitForOutput("one", "allocate=ok");
+  const auto read = [&](pod::StatsRequest::Extent extent) {
+    pod::StatsRequest request;
+    request.set_extent(extent);
+    auto stats =
+        Complete<pod::StatsResponse>([&](auto done) { backend_->Stats(request, std::move(done)); });
+    EXPECT_TRUE(stats) << stats.error().message;
+    return stats ? stats->stats() : spec::SandboxStats();
+  };
+  const auto containers = read(pod::StatsRequest::CONTAINERS);
+  ASSERT_EQ(containers.containers_size(), 1);
+  EXPECT_GE(containers.containers(0).group().memory().usage_bytes(), 8U << 20);
+  EXPECT_FALSE(containers.has_pod());
+  const auto plain = read(pod::StatsRequest::SANDBOX);
+  EXPECT_TRUE(plain.has_pod());
+  EXPECT_FALSE(plain.containers(0).has_processes());
+
+  const auto details = read(pod::StatsRequest::DETAILS);
+  ASSERT_EQ(details.containers_size(), 1);
+  const auto& container = details.containers(0);
+  EXPECT_EQ(container.processes().processes(), 1u);
+  EXPECT_EQ(container.processes().file_descriptors(), 3u + 10 + 3);
+  EXPECT_EQ(container.processes().sockets(), 3u);
+  EXPECT_GT(container.processes().soft_open_files(), 0u);
+  EXPECT_EQ(container.group().pids(), 1u);
+  EXPECT_TRUE(container.group().has_io());
+  EXPECT_GT(container.writable_layer().capacity_bytes(), 0u);
+  EXPECT_GE(container.writable_layer().inodes_used(), 1u);
+  EXPECT_GE(container.group().memory().max_usage_bytes(), 8U << 20);
+  EXPECT_GT(container.group().memory().kernel_bytes(), 0u);
+  // Where this kernel accounts for pressure it does so for each group.
+  const bool pressure = ReadFile("/proc/pressure/cpu").has_value();
+  EXPECT_EQ(container.group().cpu().has_pressure(), pressure);
+  EXPECT_EQ(container.group().memory().has_pressure(), pressure);
+  EXPECT_EQ(container.group().has_io_pressure(), pressure);
+}
+
+TEST_F(StatsOfASandbox, DetailsAreReadForAllWhoAskAtOnce) {
+  CreateSandbox();
+  StartForever("one");
+  pod::StatsRequest request;
+  request.set_extent(pod::StatsRequest::DETAILS);
+  int answers = 0;
+  for (int i = 0; i < 5; ++i)
+    backend_->Stats(request, [&](Result<pod::StatsResponse> stats) {
+      ASSERT_TRUE(stats) << stats.error().message;
+      EXPECT_EQ(stats->stats().containers(0).processes().processes(), 1u);
+      ++answers;
+    });
+  EXPECT_TRUE(Await([&] { return answers == 5; }));
+}
+
+TEST_F(Limits, OfTheSandboxHoldForAllItsContainersTogether) {
+  CreateSandbox();
+  StartForever("neighbour");
+  pod::UpdateResourcesRequest request;
+  request.mutable_resources()->set_memory_limit_bytes(48 << 20);
+  const auto limit = [&] {
+    return Complete<void>([&](auto done) { backend_->UpdateResources(request, std::move(done)); });
+  };
+  const auto limited = limit();
+  ASSERT_TRUE(limited) << limited.error().message;
+  ASSERT_TRUE(Create(ProbeSpec("one", {"allocate:256", "exit:0"})));
+  ASSERT_TRUE(Start("one"));
+  const auto exit = WaitExit("one");
+  EXPECT_EQ(exit.exit_code(), 137);
+  EXPECT_TRUE(exit.oom_killed());
+  // Overhead is on top.
+  request.mutable_overhead()->set_memory_limit_bytes(512 << 20);
+  ASSERT_TRUE(limit());
+  EXPECT_EQ(Run({"allocate:64", "exit:0"})["allocate"], "ok");
+}
+
+TEST_F(Limits, OfTheSandboxBelowItsUseAreRefused) {
+  CreateSandbox();
+  StartForever("one", {"allocate:64"});
+  WaitForOutput("one", "allocate=ok");
+  pod::UpdateResourcesRequest request;
+  request.mutable_resources()->set_memory_limit_bytes(32 << 20);
+  const auto limited =
+      Complete<void>([&](auto done) { backend_->UpdateResources(request, std::move(done)); });
+  ASSERT_FALSE(limited);
+  EXPECT_EQ(limited.error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(List().containers(0).state(), spec::RUNNING);
 }
 
 TEST_F(Freezing, StopsEveryProcessUntilItIsThawed) {

@@ -18,12 +18,15 @@ namespace catamaran {
 // Reads what a sandbox and its containers use. Counters are read at once; writable layers are
 // walked in a child, at most every ten seconds, and only the first answer waits for that. Later
 // walks begin a while after the answer, another one in each sandbox: whoever asks asks them all.
+// What can be known of single processes and of the file systems only, the details, is read by
+// another child for each answer; those who ask while it is at work share it.
 class StatsReader {
  public:
   struct Source {
     std::string container_id;
     const Cgroup* cgroup;
     std::string writable_layer;
+    pid_t process;  // the first one, not reaped; 0 where there is none
   };
 
   // network_fd: -1 is this process's own namespace.
@@ -34,12 +37,20 @@ class StatsReader {
         pod_cgroup_(std::move(pod_cgroup)),
         network_fd_(network_fd) {}
 
-  void Read(const std::vector<Source>& sources, Completion<pod::StatsResponse> done);
+  void Read(const pod::StatsRequest& request, const std::vector<Source>& sources,
+            Completion<pod::StatsResponse> done);
 
  private:
   using Usage = std::map<std::string, spec::FilesystemStats>;
 
-  Status ReadCounters(const std::vector<Source>& sources, spec::SandboxStats& stats);
+  Status ReadCounters(pod::StatsRequest::Extent extent, const std::vector<Source>& sources,
+                      spec::SandboxStats& stats);
+  Status ReadPod(spec::SandboxStats& stats);
+  void ReadWithUsage(spec::SandboxStats stats, const std::vector<Source>& sources,
+                     Completion<pod::StatsResponse> done);
+  void AddDetails(std::vector<Source> sources, pod::StatsResponse response,
+                  Completion<pod::StatsResponse> done);
+  void OnDetails(Result<std::string> report);
   Status ReadInterfaces(spec::SandboxStats& stats);
   void MeasureLater(std::vector<std::pair<std::string, std::string>> folders);
   void Measure(std::vector<std::pair<std::string, std::string>> folders);
@@ -62,6 +73,8 @@ class StatsReader {
   EventLoop::Watch later_;
   std::unique_ptr<ChildTask> measuring_;
   std::vector<Waiting> waiting_;
+  std::unique_ptr<ChildTask> detailing_;
+  std::vector<std::pair<pod::StatsResponse, Completion<pod::StatsResponse>>> want_details_;
 };
 
 }  // namespace catamaran

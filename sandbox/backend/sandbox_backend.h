@@ -76,10 +76,12 @@ class SandboxBackend {
   virtual void CloseStdin(const pod::CloseStdinRequest& request, Done done) = 0;
   virtual void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) = 0;
 
-  // Partial: what is zero or empty stays. Applied to a container that runs or will.
+  // Partial: what is zero or empty stays. Applied to a container that runs or will, or to all of
+  // the sandbox together where the request names no container: a memory limit below what is used
+  // is kFailedPrecondition there.
   virtual void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) = 0;
 
-  virtual void Stats(Completion<pod::StatsResponse> done) = 0;
+  virtual void Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) = 0;
   virtual void List(Completion<pod::ListResponse> done) = 0;
 
   // A connected stream socket to 127.0.0.1:port (then ::1) inside the sandbox's network.

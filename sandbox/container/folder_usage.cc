@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <memory>
@@ -48,6 +49,14 @@ spec::FilesystemStats MeasureFolder(const std::string& folder) {
   usage.set_inodes_used(1);
   Measure(std::move(*root), 0, status.st_dev, usage);
   return usage;
+}
+
+void MeasureFilesystem(const std::string& folder, spec::FilesystemStats& usage) {
+  struct statvfs filesystem;
+  if (statvfs(folder.c_str(), &filesystem) != 0) return;
+  usage.set_capacity_bytes(filesystem.f_blocks * filesystem.f_frsize);
+  usage.set_inodes(filesystem.f_files);
+  usage.set_inodes_free(filesystem.f_ffree);
 }
 
 }  // namespace catamaran

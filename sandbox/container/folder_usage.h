@@ -12,4 +12,7 @@ namespace catamaran {
 // each name. What disappears meanwhile, and an absent folder, count nothing. Blocks.
 spec::FilesystemStats MeasureFolder(const std::string& folder);
 
+// Size and inodes of the file system that the folder is on; nothing where it is absent. Blocks.
+void MeasureFilesystem(const std::string& folder, spec::FilesystemStats& usage);
+
 }  // namespace catamaran

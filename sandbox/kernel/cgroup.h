@@ -119,8 +119,11 @@ class Cgroup {
   enum class Depth { kGroup, kTree };
   Result<std::vector<pid_t>> Processes(Depth depth) const;
 
-  // What the group and those below it use now. A controller that is missing leaves its fields zero.
+  // What the group and those below it use now. A controller that is missing leaves its fields zero,
+  // or unset where they are messages or optional.
   Result<spec::GroupStats> Stats() const;
+  // Adds what takes longer and is asked for seldom: devices, huge pages, counters of limits.
+  void AddDetails(spec::GroupStats& stats) const;
   // How often the kernel's OOM killer has killed in this group (v2: and below). Read it before
   // the group is removed.
   Result<uint64_t> OomKills() const;
@@ -147,6 +150,7 @@ class Cgroup {
   Status SetFrozen(bool frozen, Deadline deadline) const;
   void ReadCpuStats(spec::CpuStats& cpu) const;
   void ReadMemoryStats(spec::MemoryStats& memory) const;
+  void ReadPressure(spec::GroupStats& stats) const;
 
   std::shared_ptr<const CgroupTree> tree_;
   std::string path_;

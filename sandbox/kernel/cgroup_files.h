@@ -8,6 +8,7 @@
 
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/kernel/cgroup.h"
 
 // Reading a group's files: shared by the parts of sandbox/kernel/cgroup, of no use elsewhere.
 namespace catamaran {
@@ -23,6 +24,25 @@ Result<std::string> ReadCgroupValue(int directory_fd, const std::string& name);
 std::optional<uint64_t> ParseCgroupNumber(std::string_view text);
 // The number after `key` in text of lines "key number".
 std::optional<uint64_t> FindCgroupKey(std::string_view text, std::string_view key);
+
+// One reading's view of a group in a hierarchy, through files that stay open. Absent files are
+// empty, and 0.
+struct CgroupSource {
+  CgroupStatFiles& files;
+  int directory;  // -1: nothing is there
+
+  std::string TextOrEmpty(const char* file) const;
+  uint64_t NumberOr0(const char* file) const;
+  // 0 where there is no limit.
+  uint64_t LimitOr0(const char* file) const;
+};
+
+// The lines of a .pressure file; nothing where the kernel does not account for it.
+std::optional<spec::Pressure> ParsePressure(const std::string& text);
+// Adds what io.stat (v2) says of each device, and the files of v1: bytes and operations.
+void ParseIoStat(std::string_view text, spec::IoStats& io);
+enum class IoQuantity { kBytes, kOperations };
+void ParseThrottleFile(std::string_view text, IoQuantity quantity, spec::IoStats& io);
 
 // Names of the sub-directories, no symlinks, sorted.
 Result<std::vector<std::string>> ListCgroupDirectories(int directory_fd);

@@ -17,23 +17,16 @@ namespace {
 constexpr size_t kMostText = 8192;  // memory.stat, the longest, has about 2 KiB
 constexpr auto kNoLimit = std::numeric_limits<uint64_t>::max();
 
-// What one reading takes: the group's directory in a hierarchy, and the files it has open.
-struct Source {
-  CgroupStatFiles& files;
-  int directory;
-
-  std::string TextOrEmpty(const char* file) const { return files.Read(directory, file); }
-  uint64_t NumberOr0(const char* file) const {
-    return ParseCgroupNumber(TextOrEmpty(file)).value_or(0);
-  }
-  uint64_t LimitOr0(const char* file) const {
-    const uint64_t limit = NumberOr0(file);
-    return limit == kNoLimit ? 0 : limit;
-  }
-};
+using Source = CgroupSource;
 
 uint64_t KeyOr0(const std::string& text, std::string_view key) {
   return FindCgroupKey(text, key).value_or(0);
+}
+
+// Of any v1 limit: 0 where there is none.
+uint64_t SwapLimitV1(const Source& group, uint64_t memory_limit) {
+  const uint64_t both = group.LimitOr0("memory.memsw.limit_in_bytes");
+  return both == 0 || memory_limit == 0 || both < memory_limit ? kNoLimit : both - memory_limit;
 }
 
 uint64_t SubtractOr0(uint64_t from, uint64_t what) { return from > what ? from - what : 0; }
@@ -50,6 +43,15 @@ void ReadCpuV2(const Source& group, spec::CpuStats& cpu) {
   cpu.set_throttled_ns(KeyOr0(stat, "throttled_usec") * kMicrosecond);
 }
 
+// "kernel" since Linux 5.18; before that, what it is the sum of.
+uint64_t KernelMemoryV2(const std::string& stat) {
+  if (const auto kernel = FindCgroupKey(stat, "kernel")) return *kernel;
+  uint64_t sum = 0;
+  for (const char* part : {"kernel_stack", "pagetables", "percpu", "vmalloc", "slab"})
+    sum += KeyOr0(stat, part);
+  return sum;
+}
+
 void ReadMemoryV2(const Source& group, spec::MemoryStats& memory) {
   const auto stat = group.TextOrEmpty("memory.stat");
   const uint64_t usage = group.NumberOr0("memory.current");
@@ -62,7 +64,14 @@ void ReadMemoryV2(const Source& group, spec::MemoryStats& memory) {
   memory.set_limit_bytes(group.LimitOr0("memory.max"));
   memory.set_swap_bytes(group.NumberOr0("memory.swap.current"));
   memory.set_max_usage_bytes(group.NumberOr0("memory.peak"));  // Linux 5.19
-  memory.set_oom_kills(KeyOr0(group.TextOrEmpty("memory.events"), "oom_kill"));
+  memory.set_mapped_file_bytes(KeyOr0(stat, "file_mapped"));
+  memory.set_kernel_bytes(KernelMemoryV2(stat));
+  const auto events = group.TextOrEmpty("memory.events");
+  memory.set_oom_kills(KeyOr0(events, "oom_kill"));
+  memory.set_limit_hits(KeyOr0(events, "max"));
+  memory.set_high_events(KeyOr0(events, "high"));
+  const auto swap = ParseCgroupNumber(group.TextOrEmpty("memory.swap.max"));
+  if (swap && *swap != kNoLimit) memory.set_swap_limit_bytes(*swap);
 }
 
 void ReadMemoryV1(const Source& group, spec::MemoryStats& memory) {
@@ -77,10 +86,26 @@ void ReadMemoryV1(const Source& group, spec::MemoryStats& memory) {
   memory.set_limit_bytes(group.LimitOr0("memory.limit_in_bytes"));
   memory.set_swap_bytes(KeyOr0(stat, "total_swap"));
   memory.set_max_usage_bytes(group.NumberOr0("memory.max_usage_in_bytes"));
+  memory.set_mapped_file_bytes(KeyOr0(stat, "total_mapped_file"));
   memory.set_oom_kills(KeyOr0(group.TextOrEmpty("memory.oom_control"), "oom_kill"));
+  if (const uint64_t swap = SwapLimitV1(group, memory.limit_bytes()); swap != kNoLimit)
+    memory.set_swap_limit_bytes(swap);
 }
 
 }  // namespace
+
+uint64_t CgroupSource::LimitOr0(const char* file) const {
+  const uint64_t limit = NumberOr0(file);
+  return limit == kNoLimit ? 0 : limit;
+}
+
+std::string CgroupSource::TextOrEmpty(const char* file) const {
+  return directory < 0 ? "" : files.Read(directory, file);
+}
+
+uint64_t CgroupSource::NumberOr0(const char* file) const {
+  return ParseCgroupNumber(TextOrEmpty(file)).value_or(0);
+}
 
 std::string CgroupStatFiles::Read(int directory_fd, const std::string& name) {
   auto found = open_.find(name);
@@ -121,6 +146,17 @@ void Cgroup::ReadMemoryStats(spec::MemoryStats& memory) const {
     ReadMemoryV1(group, memory);
 }
 
+void Cgroup::ReadPressure(spec::GroupStats& stats) const {
+  // Counted on cgroup v2 whichever hierarchy has the controllers.
+  if (Unified() == nullptr) return;
+  const Source group{stat_files_, Unified()->fd.get()};
+  if (auto cpu = ParsePressure(group.TextOrEmpty("cpu.pressure")))
+    *stats.mutable_cpu()->mutable_pressure() = *cpu;
+  if (auto memory = ParsePressure(group.TextOrEmpty("memory.pressure")))
+    *stats.mutable_memory()->mutable_pressure() = *memory;
+  if (auto io = ParsePressure(group.TextOrEmpty("io.pressure"))) *stats.mutable_io_pressure() = *io;
+}
+
 Result<spec::GroupStats> Cgroup::Stats() const {
   if (directories_.empty()) return Fail(ErrorCode::kNotFound, "cgroup {} was removed", path_);
   spec::GroupStats stats;
@@ -132,6 +168,7 @@ Result<spec::GroupStats> Cgroup::Stats() const {
   const Source pids{stat_files_, DirectoryOf("pids")};
   stats.set_pids(pids.NumberOr0("pids.current"));
   stats.set_pids_limit(pids.LimitOr0("pids.max"));
+  ReadPressure(stats);
   return stats;
 }
 

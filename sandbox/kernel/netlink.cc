@@ -36,8 +36,12 @@ void ReadCounters(std::string_view value, Link& link) {
   const auto counters = ReadNumber<rtnl_link_stats64>(value);
   link.rx_bytes = counters.rx_bytes;
   link.rx_errors = counters.rx_errors;
+  link.rx_packets = counters.rx_packets;
+  link.rx_dropped = counters.rx_dropped;
   link.tx_bytes = counters.tx_bytes;
   link.tx_errors = counters.tx_errors;
+  link.tx_packets = counters.tx_packets;
+  link.tx_dropped = counters.tx_dropped;
 }
 
 std::optional<Link> ReadLink(std::string_view answer) {

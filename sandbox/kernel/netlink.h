@@ -21,7 +21,8 @@ struct Link {
   std::string mac;   // "0a:58:0a:58:00:02"
   uint32_t mtu = 0;
   bool up = false;
-  uint64_t rx_bytes = 0, rx_errors = 0, tx_bytes = 0, tx_errors = 0;
+  uint64_t rx_bytes = 0, rx_errors = 0, rx_packets = 0, rx_dropped = 0;
+  uint64_t tx_bytes = 0, tx_errors = 0, tx_packets = 0, tx_dropped = 0;
 };
 
 struct VethPair {
@@ -151,7 +152,8 @@ Status BringUpLoopback(Netlink& netlink);
 Status ConfigureInterface(Netlink& netlink, const spec::NetworkInterface& interface,
                           const std::string& current_name = "");
 
-// Counters of every link but lo in the socket's namespace.
+// Counters of every link but lo in the socket's namespace: of the first 64, without those that have
+// other than printable ASCII in their names.
 Result<std::vector<spec::InterfaceStats>> ReadInterfaceStats(Netlink& netlink);
 
 }  // namespace catamaran

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cstring>
 #include <thread>
 
@@ -13,6 +14,16 @@
 
 // What is made of the requests: whole interfaces, taps, and working in another namespace.
 namespace catamaran {
+namespace {
+
+// A container that may administer its network can make any number of interfaces, and name them by
+// any bytes.
+constexpr size_t kMostInterfaces = 64;
+bool IsPlainName(const std::string& name) {
+  return std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+}  // namespace
 
 Status RunInNetworkNamespace(int namespace_fd, UniqueFunction<Status()> work) {
   Status status;
@@ -84,13 +95,17 @@ Result<std::vector<spec::InterfaceStats>> ReadInterfaceStats(Netlink& netlink) {
   ASSIGN_OR_RETURN(const auto links, netlink.ListLinks());
   std::vector<spec::InterfaceStats> all;
   for (const auto& link : links) {
-    if (link.name == "lo") continue;
+    if (link.name == "lo" || !IsPlainName(link.name) || all.size() == kMostInterfaces) continue;
     auto& stats = all.emplace_back();
     stats.set_name(link.name);
     stats.set_rx_bytes(link.rx_bytes);
     stats.set_rx_errors(link.rx_errors);
+    stats.set_rx_packets(link.rx_packets);
+    stats.set_rx_dropped(link.rx_dropped);
     stats.set_tx_bytes(link.tx_bytes);
     stats.set_tx_errors(link.tx_errors);
+    stats.set_tx_packets(link.tx_packets);
+    stats.set_tx_dropped(link.tx_dropped);
   }
   return all;
 }

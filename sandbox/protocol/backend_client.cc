@@ -314,9 +314,9 @@ void BackendClient::UpdateResources(const pod::UpdateResourcesRequest& update, D
   CallDone(std::move(request), std::move(done));
 }
 
-void BackendClient::Stats(Completion<pod::StatsResponse> done) {
+void BackendClient::Stats(const pod::StatsRequest& stats, Completion<pod::StatsResponse> done) {
   pod::Request request;
-  request.mutable_stats();
+  *request.mutable_stats() = stats;
   Call(std::move(request), {}, [done = std::move(done)](Result<Reply> reply) mutable {
     done(Unwrap<pod::StatsResponse>(std::move(reply), CATAMARAN_PART(stats)));
   });

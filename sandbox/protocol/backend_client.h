@@ -54,7 +54,7 @@ class BackendClient final : public SandboxBackend {
   void CloseStdin(const pod::CloseStdinRequest& request, Done done) override;
   void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override;
   void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override;
-  void Stats(Completion<pod::StatsResponse> done) override;
+  void Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) override;
   void List(Completion<pod::ListResponse> done) override;
   void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override;
   void Pause(Done done) override;

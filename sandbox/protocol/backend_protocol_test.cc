@@ -106,7 +106,7 @@ TEST_P(BackendProtocolTest, CarriesVerbsAnswersAndErrors) {
   ASSERT_TRUE(list);
   ASSERT_EQ(list->containers_size(), 1);
   EXPECT_EQ(list->containers(0).state(), spec::RUNNING);
-  auto stats = Wait<pod::StatsResponse>([&](auto done) { client_->Stats(std::move(done)); });
+  auto stats = Wait<pod::StatsResponse>([&](auto done) { client_->Stats({}, std::move(done)); });
   ASSERT_TRUE(stats);
   EXPECT_EQ(stats->stats().containers(0).container_id(), "a");
   EXPECT_TRUE(Wait<void>([&](auto done) { client_->Pause(std::move(done)); }));

@@ -140,8 +140,10 @@ bool BackendServer::Connection::DispatchToSandbox(pod::Request& request, const C
     case pod::Request::kDestroySandbox:
       return backend.DestroySandbox(DoneOf(call)), true;
     case pod::Request::kStats:
-      backend.Stats(CompletionOf<pod::StatsResponse>(
-          call, [](auto& response, auto value) { *response.mutable_stats() = std::move(value); }));
+      backend.Stats(request.stats(),
+                    CompletionOf<pod::StatsResponse>(call, [](auto& response, auto value) {
+                      *response.mutable_stats() = std::move(value);
+                    }));
       return true;
     case pod::Request::kList:
       backend.List(CompletionOf<pod::ListResponse>(

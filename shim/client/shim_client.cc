@@ -143,18 +143,22 @@ Status ShimClientImpl::UpdateResources(const pod::UpdateResourcesRequest& reques
   });
 }
 
-Result<spec::SandboxStats> ShimClientImpl::Stats(Deadline deadline) {
-  auto response = Call<pod::StatsResponse>(
-      deadline, [](BackendClient& client, auto done) { client.Stats(std::move(done)); });
+Result<spec::SandboxStats> ShimClientImpl::Stats(const pod::StatsRequest& request,
+                                                 Deadline deadline) {
+  auto response = Call<pod::StatsResponse>(deadline, [request](BackendClient& client, auto done) {
+    client.Stats(request, std::move(done));
+  });
   if (!response) return tl::unexpected(std::move(response).error());
   return std::move(*response->mutable_stats());
 }
 
-void ShimClientImpl::AskStats(std::function<void(Result<spec::SandboxStats>)> answered) {
-  watcher_->loop().Post([connection = connection_, answered = std::move(answered)]() mutable {
+void ShimClientImpl::AskStats(const pod::StatsRequest& request,
+                              std::function<void(Result<spec::SandboxStats>)> answered) {
+  watcher_->loop().Post([connection = connection_, request,
+                         answered = std::move(answered)]() mutable {
     BackendClient* client = connection->client();
     if (client == nullptr) return answered(tl::unexpected(connection->reason()));
-    client->Stats([answered = std::move(answered)](Result<pod::StatsResponse> response) {
+    client->Stats(request, [answered = std::move(answered)](Result<pod::StatsResponse> response) {
       if (!response) return answered(tl::unexpected(std::move(response).error()));
       answered(std::move(*response->mutable_stats()));
     });

@@ -51,10 +51,11 @@ class ShimClient {
   virtual Status CloseStdin(const pod::CloseStdinRequest& request, Deadline deadline) = 0;
   virtual Status ResizeTerminal(const pod::ResizeTerminalRequest& request, Deadline deadline) = 0;
   virtual Status UpdateResources(const pod::UpdateResourcesRequest& request, Deadline deadline) = 0;
-  virtual Result<spec::SandboxStats> Stats(Deadline deadline) = 0;
+  virtual Result<spec::SandboxStats> Stats(const pod::StatsRequest& request, Deadline deadline) = 0;
   // The same without waiting, for those who ask many shims: `answered` is called once, on the
   // watcher's thread (see Events), when the shim has answered or its connection has ended.
-  virtual void AskStats(std::function<void(Result<spec::SandboxStats>)> answered) = 0;
+  virtual void AskStats(const pod::StatsRequest& request,
+                        std::function<void(Result<spec::SandboxStats>)> answered) = 0;
   // What is: also the exits that happened while no daemon was connected.
   virtual Result<pod::ListResponse> List(Deadline deadline) = 0;
   virtual Result<UniqueFd> DialPort(uint32_t port, Deadline deadline) = 0;

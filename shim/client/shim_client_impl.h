@@ -37,8 +37,9 @@ class ShimClientImpl final : public ShimClient {
   Status CloseStdin(const pod::CloseStdinRequest& request, Deadline deadline) override;
   Status ResizeTerminal(const pod::ResizeTerminalRequest& request, Deadline deadline) override;
   Status UpdateResources(const pod::UpdateResourcesRequest& request, Deadline deadline) override;
-  Result<spec::SandboxStats> Stats(Deadline deadline) override;
-  void AskStats(std::function<void(Result<spec::SandboxStats>)> answered) override;
+  Result<spec::SandboxStats> Stats(const pod::StatsRequest& request, Deadline deadline) override;
+  void AskStats(const pod::StatsRequest& request,
+                std::function<void(Result<spec::SandboxStats>)> answered) override;
   Result<pod::ListResponse> List(Deadline deadline) override;
   Result<UniqueFd> DialPort(uint32_t port, Deadline deadline) override;
   Status ReopenLog(const ContainerId& container, Deadline deadline) override;

@@ -304,8 +304,12 @@ void AgentBackend::ReleaseImages(std::vector<std::string> images, Done done) {
       });
 }
 
-void AgentBackend::Stats(Completion<pod::StatsResponse> done) {
-  next().Stats([done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
+void AgentBackend::Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) {
+  if (request.extent() == pod::StatsRequest::CONTAINERS) {
+    next().Stats(request, std::move(done));
+    return;
+  }
+  next().Stats(request, [done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
     if (!stats || !stats->stats().interfaces().empty()) return done(std::move(stats));
     auto netlink = Netlink::Open();
     auto interfaces =

@@ -29,7 +29,7 @@ class AgentBackend final : public ForwardingBackend {
   void CreateContainer(const pod::CreateContainerRequest& request, Stdio stdio,
                        Completion<pod::CreateContainerResponse> done) override;
   void RemoveContainer(const pod::RemoveContainerRequest& request, Done done) override;
-  void Stats(Completion<pod::StatsResponse> done) override;
+  void Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) override;
 
  private:
   // A container on its way to the engine, or there: which image disks it holds.

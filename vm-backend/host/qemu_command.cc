@@ -1,11 +1,13 @@
 #include "vm-backend/host/qemu_command.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace catamaran {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
+constexpr uint32_t kMostCpus = 64;
 constexpr uint64_t kSmallestGuest = 128 * kMiB;
 constexpr uint64_t kDefaultMemory = 512 * kMiB;
 constexpr uint64_t kDefaultOverhead = 128 * kMiB;
@@ -148,6 +150,19 @@ std::pair<uint64_t, uint64_t> PodLimitsOfGuest(uint64_t guest, uint64_t overhead
   uint64_t below = power_of_two ? guest / 4 * 3 : guest / 3 * 2;
   if (guest == kSmallestGuest) below = 0;
   return {below > overhead ? below - overhead : 0, guest > overhead ? guest - overhead : 0};
+}
+
+uint32_t MostGuestCpus() {
+  return std::min(std::max(1u, std::thread::hardware_concurrency()), kMostCpus);
+}
+
+uint32_t GuestCpus(const spec::SandboxSpec& sandbox) {
+  uint32_t cpus = std::max<uint32_t>(1, sandbox.machine().cpus());
+  const spec::Resources& resources = sandbox.resources();
+  if (resources.cpu_quota_us() > 0 && resources.cpu_period_us() > 0)
+    cpus = static_cast<uint32_t>((resources.cpu_quota_us() + resources.cpu_period_us() - 1) /
+                                 resources.cpu_period_us());
+  return std::clamp(cpus, 1u, MostGuestCpus());
 }
 
 }  // namespace catamaran

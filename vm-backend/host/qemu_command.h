@@ -7,6 +7,7 @@
 
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
+#include "sandbox/spec/sandbox_spec.pb.h"
 #include "vm-backend/host/accelerator.h"
 
 namespace catamaran {
@@ -68,5 +69,10 @@ std::string GuestCommandLine(Accelerator accelerator, uint64_t tsc_khz, const st
 uint64_t GuestMemoryBytes(uint64_t pod_limit, uint64_t default_memory, uint64_t overhead);
 // The other way round: the limits for which that is `guest`: above the first, at most the second.
 std::pair<uint64_t, uint64_t> PodLimitsOfGuest(uint64_t guest, uint64_t overhead);
+
+// A guest's CPUs for a pod: its limit in whole CPUs, rounded up, or the handler's; and how many
+// this host gives at most.
+uint32_t GuestCpus(const spec::SandboxSpec& sandbox);
+uint32_t MostGuestCpus();
 
 }  // namespace catamaran

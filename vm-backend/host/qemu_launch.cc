@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <thread>
 
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
@@ -19,7 +18,6 @@ namespace catamaran {
 namespace {
 
 constexpr char kWritableSerial[] = "writable";
-constexpr uint32_t kMostCpus = 64;
 // Longer than loading a template from a disk takes; a boot takes longer still.
 constexpr auto kTemplatePatience = std::chrono::seconds(10);
 
@@ -61,20 +59,6 @@ Status PrepareFiles(const spec::SandboxSpec& sandbox, const HostPath& writable) 
   return CloneSparse(HostPath(machine.writable_disk()), writable);
 }
 
-uint32_t MostCpus() {
-  return std::min(std::max(1u, std::thread::hardware_concurrency()), kMostCpus);
-}
-
-// A pod's CPU limit in whole CPUs, rounded up.
-uint32_t CpusOf(const spec::SandboxSpec& sandbox) {
-  uint32_t cpus = std::max<uint32_t>(1, sandbox.machine().cpus());
-  const spec::Resources& resources = sandbox.resources();
-  if (resources.cpu_quota_us() > 0 && resources.cpu_period_us() > 0)
-    cpus = static_cast<uint32_t>((resources.cpu_quota_us() + resources.cpu_period_us() - 1) /
-                                 resources.cpu_period_us());
-  return std::clamp(cpus, 1u, MostCpus());
-}
-
 std::string Milliseconds(std::chrono::steady_clock::time_point since) {
   const auto elapsed = std::chrono::steady_clock::now() - since;
   return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count());
@@ -100,7 +84,7 @@ Result<QemuMachine> ResolveMachine(const spec::SandboxSpec& sandbox, const HostF
   machine.memory_bytes =
       GuestMemoryBytes(static_cast<uint64_t>(sandbox.resources().memory_limit_bytes()),
                        spec.default_memory_bytes(), spec.overhead_memory_bytes());
-  machine.cpus = CpusOf(sandbox);
+  machine.cpus = GuestCpus(sandbox);
   machine.kernel = HostPath(spec.kernel());
   machine.initramfs = HostPath(spec.initramfs());
   machine.command_line =
@@ -270,7 +254,7 @@ void QemuLaunch::AwaitClaim() {
   suits.mutable_memory_limit_bytes()->set_above(above);
   suits.mutable_memory_limit_bytes()->set_at_most(at_most);
   suits.mutable_cpu_limit_millis()->set_above((machine_.cpus - 1) * 1000);
-  if (machine_.cpus < MostCpus())
+  if (machine_.cpus < MostGuestCpus())
     suits.mutable_cpu_limit_millis()->set_at_most(machine_.cpus * 1000);
   const std::string key = TemplateKey(TemplateRequestFor(machine_));
   auto netns = std::make_shared<UniqueFd>(std::move(tap_netns_));

@@ -288,22 +288,27 @@ void VmBackend::OnAgentEvent(const pod::Event& event) {
   Deliver(event);
 }
 
-void VmBackend::Stats(Completion<pod::StatsResponse> done) {
+Cgroup* VmBackend::PodGroup() {
+  if (!pod_group_) {
+    auto tree = CgroupTree::Open();
+    auto group = tree ? (*tree)->OpenGroup(sandbox_.cgroup_path())
+                      : Result<Cgroup>(tl::unexpected<Error>(tree.error()));
+    if (group) pod_group_ = std::move(*group);
+  }
+  return pod_group_ ? &*pod_group_ : nullptr;
+}
+
+void VmBackend::Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) {
   if (auto usable = Unusable(); !usable) return done(tl::unexpected<Error>(usable.error()));
-  agent_->Stats(
-      [this, alive = alive_, done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
-        if (!stats || !*alive) return done(std::move(stats));
-        // What the pod costs the node: the VMM and all its helpers, not what the guest sees.
-        if (!pod_group_) {
-          auto tree = CgroupTree::Open();
-          auto group = tree ? (*tree)->OpenGroup(sandbox_.cgroup_path())
-                            : Result<Cgroup>(tl::unexpected<Error>(tree.error()));
-          if (group) pod_group_ = std::move(*group);
-        }
-        if (pod_group_)
-          if (auto usage = pod_group_->Stats()) *stats->mutable_stats()->mutable_pod() = *usage;
-        done(std::move(stats));
-      });
+  const auto extent = request.extent();
+  agent_->Stats(request, [this, alive = alive_, extent,
+                          done = std::move(done)](Result<pod::StatsResponse> stats) mutable {
+    if (!stats || !*alive || extent == pod::StatsRequest::CONTAINERS) return done(std::move(stats));
+    // What the pod costs the node: the VMM and all its helpers, not what the guest sees.
+    if (Cgroup* group = PodGroup())
+      if (auto usage = group->Stats()) *stats->mutable_stats()->mutable_pod() = std::move(*usage);
+    done(std::move(stats));
+  });
 }
 
 void VmBackend::List(Completion<pod::ListResponse> done) {

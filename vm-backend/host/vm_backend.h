@@ -10,6 +10,7 @@
 #include "sandbox/backend/sandbox_backend.h"
 #include "sandbox/kernel/cgroup.h"
 #include "sandbox/kernel/event_loop.h"
+#include "sandbox/kernel/process.h"
 #include "sandbox/protocol/backend_client.h"
 #include "vm-backend/host/block_devices.h"
 #include "vm-backend/host/clock_comparison.h"
@@ -56,7 +57,7 @@ class VmBackend final : public SandboxBackend {
   void CloseStdin(const pod::CloseStdinRequest& request, Done done) override;
   void ResizeTerminal(const pod::ResizeTerminalRequest& request, Done done) override;
   void UpdateResources(const pod::UpdateResourcesRequest& request, Done done) override;
-  void Stats(Completion<pod::StatsResponse> done) override;
+  void Stats(const pod::StatsRequest& request, Completion<pod::StatsResponse> done) override;
   void List(Completion<pod::ListResponse> done) override;
   void DialPort(const pod::DialPortRequest& request, Completion<UniqueFd> done) override;
   void Pause(Done done) override;
@@ -95,6 +96,7 @@ class VmBackend final : public SandboxBackend {
 
   void OnAgentEvent(const pod::Event& event);
   void Deliver(const pod::Event& event);
+  Cgroup* PodGroup();       // on the host; null where it cannot be opened
   Status Unusable() const;  // why there is no agent to ask
 
   EventLoop& loop_;
@@ -119,6 +121,8 @@ class VmBackend final : public SandboxBackend {
   EventSink sink_;
   std::vector<pod::Event> early_events_;
   std::optional<Cgroup> pod_group_;  // opened by the first reading of statistics
+  std::map<uint64_t, std::unique_ptr<ChildTask>> resizes_;
+  uint64_t next_resize_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -228,9 +228,4 @@ void VmBackend::ResizeTerminal(const pod::ResizeTerminalRequest& request, Done d
   agent_->ResizeTerminal(request, std::move(done));
 }
 
-void VmBackend::UpdateResources(const pod::UpdateResourcesRequest& request, Done done) {
-  if (auto usable = Unusable(); !usable) return done(std::move(usable));
-  agent_->UpdateResources(request, std::move(done));
-}
-
 }  // namespace catamaran

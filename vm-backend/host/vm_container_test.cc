@@ -280,8 +280,8 @@ TEST_F(VmContainer, StatsCountWhatContainersUse) {
   ASSERT_TRUE(Create(
       Shell("counted", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 1000"), out));
   ASSERT_TRUE(Start("counted"));
-  const auto stats =
-      Await<pod::StatsResponse>(*loop_, [&](auto done) { pod_->backend().Stats(std::move(done)); });
+  const auto stats = Await<pod::StatsResponse>(
+      *loop_, [&](auto done) { pod_->backend().Stats({}, std::move(done)); });
   ASSERT_TRUE(stats) << stats.error().message;
   ASSERT_EQ(stats->stats().containers_size(), 1);
   EXPECT_EQ(stats->stats().containers(0).container_id(), "counted");

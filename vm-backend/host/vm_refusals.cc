@@ -1,5 +1,7 @@
 #include "vm-backend/host/vm_refusals.h"
 
+#include "vm-backend/host/qemu_command.h"
+
 namespace catamaran {
 namespace {
 
@@ -49,6 +51,27 @@ Status RefuseContainer(const spec::ContainerSpec& container) {
     if (auto refused = Check(kMount, mount); !refused)
       return tl::unexpected<Error>(
           std::move(refused).error().While("mount " + mount.container_path()));
+  return {};
+}
+
+// Neither memory nor CPUs are plugged into a machine that runs.
+Status RefuseResize(const spec::SandboxSpec& sandbox, const spec::Resources& resources) {
+  const spec::MachineSpec& machine = sandbox.machine();
+  const uint64_t guest =
+      GuestMemoryBytes(static_cast<uint64_t>(sandbox.resources().memory_limit_bytes()),
+                       machine.default_memory_bytes(), machine.overhead_memory_bytes());
+  const uint64_t most = PodLimitsOfGuest(guest, machine.overhead_memory_bytes()).second;
+  const int64_t memory = resources.memory_limit_bytes();
+  if (memory > 0 && static_cast<uint64_t>(memory) > most)
+    return Fail(ErrorCode::kFailedPrecondition,
+                "memory limit {}: the virtual machine was made for at most {} and cannot grow",
+                memory, most);
+  const int64_t period = resources.cpu_period_us() != 0 ? resources.cpu_period_us() : 100'000;
+  const uint32_t cpus = GuestCpus(sandbox);
+  if (resources.cpu_quota_us() > period * cpus)
+    return Fail(ErrorCode::kFailedPrecondition,
+                "cpu quota {} of {}: the virtual machine was made with {} CPUs and gets no more",
+                resources.cpu_quota_us(), period, cpus);
   return {};
 }
 

@@ -10,5 +10,7 @@ namespace catamaran {
 // namespaces hull or fails where it is done.
 Status RefuseSandbox(const spec::SandboxSpec& sandbox);
 Status RefuseContainer(const spec::ContainerSpec& container);
+// Limits above what the machine was made with for this sandbox (kFailedPrecondition).
+Status RefuseResize(const spec::SandboxSpec& sandbox, const spec::Resources& resources);
 
 }  // namespace catamaran

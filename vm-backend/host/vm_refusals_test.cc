@@ -56,5 +56,30 @@ TEST(VmRefusals, ContainersThatNeedTheHostsDevicesProcessesOrMountTable) {
   }
 }
 
+TEST(VmRefusals, LimitsAboveWhatTheMachineWasMadeFor) {
+  spec::SandboxSpec sandbox;
+  sandbox.mutable_machine()->set_cpus(1);
+  sandbox.mutable_machine()->set_overhead_memory_bytes(64 << 20);
+  sandbox.mutable_resources()->set_memory_limit_bytes(100 << 20);  // a guest of 192 MiB
+  spec::Resources wanted;
+  EXPECT_TRUE(RefuseResize(sandbox, wanted));
+  wanted.set_memory_limit_bytes(128 << 20);
+  wanted.set_cpu_quota_us(100'000);
+  EXPECT_TRUE(RefuseResize(sandbox, wanted));
+  wanted.set_memory_limit_bytes((128 << 20) + 1);
+  auto refused = RefuseResize(sandbox, wanted);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_NE(refused.error().message.find("memory limit 134217729"), std::string::npos)
+      << refused.error().message;
+  wanted.set_memory_limit_bytes(0);
+  wanted.set_cpu_quota_us(50'001);
+  wanted.set_cpu_period_us(50'000);
+  refused = RefuseResize(sandbox, wanted);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("cpu quota 50001 of 50000"), std::string::npos)
+      << refused.error().message;
+}
+
 }  // namespace
 }  // namespace catamaran

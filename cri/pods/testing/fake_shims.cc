@@ -160,30 +160,39 @@ class FakeShimClient final : public ShimClient {
 
   Status CloseStdin(const pod::CloseStdinRequest&, Deadline) override { return {}; }
   Status ResizeTerminal(const pod::ResizeTerminalRequest&, Deadline) override { return {}; }
-  Status UpdateResources(const pod::UpdateResourcesRequest&, Deadline deadline) override {
-    return Enter("update-resources", deadline);
+  Status UpdateResources(const pod::UpdateResourcesRequest& request, Deadline deadline) override {
+    RETURN_IF_ERROR(Enter("update-resources", deadline));
+    std::lock_guard lock(world_.mutex);
+    shim_->updates.push_back(request);
+    return {};
   }
 
-  Result<spec::SandboxStats> Stats(Deadline deadline) override {
+  Result<spec::SandboxStats> Stats(const pod::StatsRequest& request, Deadline deadline) override {
     RETURN_IF_ERROR(Enter("stats", deadline));
     std::lock_guard lock(world_.mutex);
     spec::SandboxStats stats;
-    stats.mutable_pod()->set_timestamp_ns(1);
+    if (request.extent() != pod::StatsRequest::CONTAINERS) {
+      stats.mutable_pod()->set_timestamp_ns(1);
+      stats.add_interfaces()->set_name("eth0");
+    }
     for (const auto& [id, status] : shim_->containers) {
       auto* container = stats.add_containers();
       container->set_container_id(id);
       container->mutable_group()->set_timestamp_ns(1);
       container->mutable_group()->mutable_memory()->set_usage_bytes(4096);
+      if (request.extent() == pod::StatsRequest::DETAILS)
+        container->mutable_processes()->set_processes(1);
     }
     return stats;
   }
 
-  void AskStats(std::function<void(Result<spec::SandboxStats>)> answered) override {
+  void AskStats(const pod::StatsRequest& request,
+                std::function<void(Result<spec::SandboxStats>)> answered) override {
     {
       std::lock_guard lock(world_.mutex);
       if (shim_->frozen) return;  // it never answers
     }
-    answered(Stats(Deadline::After(std::chrono::seconds(1))));
+    answered(Stats(request, Deadline::After(std::chrono::seconds(1))));
   }
 
   Result<pod::ListResponse> List(Deadline deadline) override {

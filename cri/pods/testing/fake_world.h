@@ -40,7 +40,8 @@ class FakeWorld {
     std::map<std::string, std::vector<std::string>> args;
     std::map<std::string, Stdio> execs;       // running ones, by exec id
     std::map<std::string, int> stop_signals;  // how many signals but SIGKILL a container got
-    ShimClient::Events events;                // of the daemon that is connected
+    std::vector<pod::UpdateResourcesRequest> updates;
+    ShimClient::Events events;  // of the daemon that is connected
   };
   // By pod id; a shim that is gone is no more among them.
   std::map<std::string, std::shared_ptr<Shim>> shims;

@@ -49,7 +49,7 @@ void Ask(BackendClient& client, std::vector<UniqueFd>& ends) {
   pod::DialPortRequest dial;
   dial.set_port(80);
   client.DialPort(dial, [](auto) {});
-  client.Stats([](auto) {});
+  client.Stats({}, [](auto) {});
 }
 
 }  // namespace
