@@ -163,6 +163,8 @@ std::map<std::string, std::string> SandboxInfo(const Pod& pod) {
                {"details", std::map<std::string, std::string>(record.details().begin(),
                                                               record.details().end())},
                {"timeline", TimelineJson(record)},
+               {"resources", ToJson(record.resources())},
+               {"overhead", ToJson(record.overhead())},
                {"config", ToJson(record.config())}};
   for (const auto& [id, container] : pod.containers) {
     if (container->record.published())

@@ -53,6 +53,14 @@ Result<v1::ContainerStatsResponse> ContainerStats(const v1::ContainerStatsReques
 Result<v1::ListContainerStatsResponse> ListContainerStats(
     const v1::ListContainerStatsRequest& request, const CallContext& call, Pods& pods);
 
+Result<v1::UpdatePodSandboxResourcesResponse> UpdatePodSandboxResources(
+    const v1::UpdatePodSandboxResourcesRequest& request, const CallContext& call, Pods& pods);
+// What the kubelet's /metrics/cadvisor shows, see cri/metrics.
+Result<v1::ListMetricDescriptorsResponse> ListMetricDescriptors(
+    const v1::ListMetricDescriptorsRequest& request, const CallContext& call, Pods& pods);
+Result<v1::ListPodSandboxMetricsResponse> ListPodSandboxMetrics(
+    const v1::ListPodSandboxMetricsRequest& request, const CallContext& call, Pods& pods);
+
 // The same lists as streams of messages of bounded size (KEP-5825).
 Status StreamPodSandboxes(const v1::StreamPodSandboxesRequest& request, const CallContext& call,
                           Pods& pods, const StreamWriter<v1::StreamPodSandboxesResponse>& writer);
@@ -64,6 +72,9 @@ Status StreamContainerStats(const v1::StreamContainerStatsRequest& request, cons
 Status StreamPodSandboxStats(const v1::StreamPodSandboxStatsRequest& request,
                              const CallContext& call, Pods& pods,
                              const StreamWriter<v1::StreamPodSandboxStatsResponse>& writer);
+Status StreamPodSandboxMetrics(const v1::StreamPodSandboxMetricsRequest& request,
+                               const CallContext& call, Pods& pods,
+                               const StreamWriter<v1::StreamPodSandboxMetricsResponse>& writer);
 // Ends with the caller, with the daemon, or where the caller falls behind (kResourceExhausted).
 Status GetContainerEvents(const v1::GetEventsRequest& request, const CallContext& call, Pods& pods,
                           const StreamWriter<v1::ContainerEventResponse>& writer);

@@ -37,6 +37,8 @@ Status RecordCreation(Pods& pods, const std::shared_ptr<Pod>& pod,
   record.set_handler(handler.name);
   record.set_created_at_ns(NowNanoseconds());
   *record.mutable_sandbox() = sandbox;
+  *record.mutable_resources() = request.config().linux().resources();
+  *record.mutable_overhead() = request.config().linux().overhead();
   if (auto saved = pods.records().Save(record); !saved) {
     (void)pods.records().RemovePod(pod->id);
     return saved;

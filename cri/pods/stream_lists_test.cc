@@ -65,6 +65,15 @@ TEST_F(StreamLists, SayWhatTheListsSay) {
   ASSERT_EQ(pod_stats.all.size(), 1u);
   EXPECT_EQ(pod_stats.all[0].pod_sandbox_stats_size(), 3);
 
+  Messages<v1::StreamPodSandboxMetricsResponse> metrics;
+  ASSERT_OK(StreamPodSandboxMetrics({}, Call(), *pods_, metrics.Writer()));
+  ASSERT_EQ(metrics.all.size(), 1u);
+  const auto listed_metrics = ListPodSandboxMetrics({}, Call(), *pods_);
+  ASSERT_EQ(metrics.all[0].pod_sandbox_metrics_size(), 3);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(metrics.all[0].pod_sandbox_metrics(i).SerializeAsString(),
+              listed_metrics->pod_metrics(i).SerializeAsString());
+
   v1::StreamPodSandboxesRequest none;
   none.mutable_filter()->set_id("f00");
   Messages<v1::StreamPodSandboxesResponse> nothing;
@@ -87,6 +96,71 @@ TEST_F(StreamLists, TwentyThousandContainersTakeNoMoreMemoryThanOneMessage) {
   ASSERT_OK(StreamContainers({}, Call(), *pods_, writer));
   EXPECT_EQ(items, static_cast<size_t>(kCount));
   EXPECT_LT(largest, 100u << 10);
+}
+
+TEST_F(StreamLists, MetricsOfTwentyThousandContainersTakeNoMoreMemoryThanFewMessages) {
+  constexpr int kPods = 200, kEach = 100;
+  for (int i = 0; i < kPods; ++i) {
+    const std::string id = *Run("p" + std::to_string(i));
+    const auto pod = pods_->table().FindPod(id);
+    for (int j = 0; j < kEach; ++j) {
+      AddContainer(pod, i * kEach + j, 0);
+      const std::string container = fmt::format("{:064x}", i * kEach + j + 1);
+      pod->containers[container]->record.set_state(record::CONTAINER_RUNNING);
+      world_->Find(id)->containers[container].set_state(spec::RUNNING);
+    }
+  }
+  int pods = 0, containers = 0;
+  size_t largest = 0, all = 0;
+  const StreamWriter<v1::StreamPodSandboxMetricsResponse> writer{
+      [] {},
+      [&](const v1::StreamPodSandboxMetricsResponse& message) {
+        pods += message.pod_sandbox_metrics_size();
+        for (const auto& pod : message.pod_sandbox_metrics())
+          containers += pod.container_metrics_size();
+        largest = std::max(largest, message.ByteSizeLong());
+        all += message.ByteSizeLong();
+        return true;
+      }};
+  ASSERT_OK(StreamPodSandboxMetrics({}, Call(120), *pods_, writer));
+  EXPECT_EQ(pods, kPods);
+  EXPECT_EQ(containers, kPods * kEach);
+  EXPECT_LT(largest, 3u << 20);  // a pod's own are not cut
+  EXPECT_GT(all, 20 * largest);
+}
+
+TEST_F(StreamLists, MetricsAreOfThosePodsThatAnswerNow) {
+  const std::string good = *Run("good"), frozen = *Run("frozen"), stopped = *Run("stopped");
+  ASSERT_OK(Start(*Create(good, "runs")));
+  ASSERT_OK(Create(good, "does-not-run"));
+  ASSERT_OK(StopSandbox(stopped));
+  world_->Find(frozen)->frozen = true;
+  const auto listed = ListPodSandboxMetrics({}, Call(1), *pods_);
+  world_->Find(frozen)->frozen = false;
+  ASSERT_OK(listed);
+  ASSERT_EQ(listed->pod_metrics_size(), 1);
+  EXPECT_EQ(listed->pod_metrics(0).pod_sandbox_id(), good);
+  EXPECT_GT(listed->pod_metrics(0).metrics_size(), 0);
+  ASSERT_EQ(listed->pod_metrics(0).container_metrics_size(), 1);
+  const auto& sample = listed->pod_metrics(0).container_metrics(0).metrics(0);
+  ASSERT_GE(sample.label_values_size(), 5);
+  EXPECT_EQ(sample.label_values(2), "default");
+  EXPECT_EQ(sample.label_values(3), "good");
+  EXPECT_EQ(sample.label_values(4), "runs");
+}
+
+TEST_F(StreamLists, MetricsOfAPodOnTheNodesNetworkHaveNoneOfIt) {
+  auto request = PodRequest("host");
+  request.mutable_config()
+      ->mutable_linux()
+      ->mutable_security_context()
+      ->mutable_namespace_options()
+      ->set_network(v1::NODE);
+  ASSERT_OK(RunPodSandbox(request, Call(), *pods_));
+  const auto listed = ListPodSandboxMetrics({}, Call(), *pods_);
+  ASSERT_OK(listed);
+  ASSERT_EQ(listed->pod_metrics_size(), 1);
+  EXPECT_EQ(listed->pod_metrics(0).metrics_size(), 0);
 }
 
 TEST_F(StreamLists, LargeItemsAreBoundedByBytes) {

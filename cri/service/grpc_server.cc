@@ -149,11 +149,6 @@ grpc::Status Unimplemented(const char* name) {
   grpc::Status rpc(grpc::ServerContext*, const v1::request*, v1::response*) override { \
     return Unimplemented(#rpc);                                                        \
   }
-#define CATAMARAN_UNIMPLEMENTED_STREAM(rpc, request, response)                                  \
-  grpc::Status rpc(grpc::ServerContext*, const v1::request*, grpc::ServerWriter<v1::response>*) \
-      override {                                                                                \
-    return Unimplemented(#rpc);                                                                 \
-  }
 
 class RuntimeService final : public v1::RuntimeService::Service {
  public:
@@ -184,6 +179,9 @@ class RuntimeService final : public v1::RuntimeService::Service {
   CATAMARAN_POD_RPC(ExecSync, kUnbounded)
   CATAMARAN_POD_RPC(ContainerStats, kDefault)
   CATAMARAN_POD_RPC(ListContainerStats, kDefault)
+  CATAMARAN_POD_RPC(UpdatePodSandboxResources, kDefault)
+  CATAMARAN_POD_RPC(ListMetricDescriptors, kDefault)
+  CATAMARAN_POD_RPC(ListPodSandboxMetrics, kDefault)
 
   CATAMARAN_RPC(Exec, Exec, Patience::kDefault, Exec, parts_.pods, parts_.streaming)
   CATAMARAN_RPC(Attach, Attach, Patience::kDefault, Attach, parts_.pods, parts_.streaming)
@@ -194,21 +192,14 @@ class RuntimeService final : public v1::RuntimeService::Service {
   CATAMARAN_POD_STREAM_RPC(StreamContainers)
   CATAMARAN_POD_STREAM_RPC(StreamContainerStats)
   CATAMARAN_POD_STREAM_RPC(StreamPodSandboxStats)
+  CATAMARAN_POD_STREAM_RPC(StreamPodSandboxMetrics)
   CATAMARAN_STREAM_RPC(GetContainerEvents, GetEventsRequest, ContainerEventResponse,
                        Patience::kUnbounded, parts_.pods)
 
-  CATAMARAN_UNIMPLEMENTED(UpdatePodSandboxResources, UpdatePodSandboxResourcesRequest,
-                          UpdatePodSandboxResourcesResponse)
   CATAMARAN_UNIMPLEMENTED(CheckpointContainer, CheckpointContainerRequest,
                           CheckpointContainerResponse)
   CATAMARAN_UNIMPLEMENTED(CheckpointPod, CheckpointPodRequest, CheckpointPodResponse)
   CATAMARAN_UNIMPLEMENTED(RestorePod, RestorePodRequest, RestorePodResponse)
-  CATAMARAN_UNIMPLEMENTED(ListMetricDescriptors, ListMetricDescriptorsRequest,
-                          ListMetricDescriptorsResponse)
-  CATAMARAN_UNIMPLEMENTED(ListPodSandboxMetrics, ListPodSandboxMetricsRequest,
-                          ListPodSandboxMetricsResponse)
-  CATAMARAN_UNIMPLEMENTED_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest,
-                                 StreamPodSandboxMetricsResponse)
 
  private:
   const ServerParts parts_;
@@ -221,7 +212,8 @@ class ImageService final : public v1::ImageService::Service {
   CATAMARAN_RPC(ListImages, ListImages, Patience::kDefault, ListImages, parts_.images)
   CATAMARAN_RPC(ImageStatus, ImageStatus, Patience::kDefault, ImageStatus, parts_.images)
   CATAMARAN_RPC(RemoveImage, RemoveImage, Patience::kDefault, RemoveImage, parts_.images)
-  CATAMARAN_RPC(ImageFsInfo, ImageFsInfo, Patience::kDefault, ImageFsInfo, parts_.images)
+  CATAMARAN_RPC(ImageFsInfo, ImageFsInfo, Patience::kDefault, ImageFsInfo, parts_.config,
+                parts_.images)
   CATAMARAN_RPC(PullImage, PullImage, Patience::kUnbounded, PullImage, parts_.puller)
   CATAMARAN_STREAM_RPC(StreamImages, StreamImagesRequest, StreamImagesResponse, Patience::kDefault,
                        parts_.images)

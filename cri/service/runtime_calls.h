@@ -43,6 +43,7 @@ Result<v1::RemoveImageResponse> RemoveImage(const v1::RemoveImageRequest& reques
 Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
                                         const CallContext& call, ImagePuller& puller);
 Result<v1::ImageFsInfoResponse> ImageFsInfo(const v1::ImageFsInfoRequest& request,
-                                            const CallContext& call, ImageStore& images);
+                                            const CallContext& call, const Config& config,
+                                            ImageStore& images);
 
 }  // namespace catamaran

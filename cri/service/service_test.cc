@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cri/config/writable_layers.h"
 #include "cri/images/image_policy.h"
 #include "cri/service/directory_lock.h"
 #include "cri/service/log.h"
@@ -208,12 +210,34 @@ TEST(ImageCalls, RefuseARequestWithoutAnImage) {
 
 TEST(ImageCalls, ReportUsageOnAFolderThatCanBeLookedAt) {
   ListedImages store;
-  auto usage = ImageFsInfo({}, {}, store);
+  auto usage = ImageFsInfo({}, {}, Config(), store);
   ASSERT_TRUE(usage);
   ASSERT_EQ(usage->image_filesystems_size(), 1);
   EXPECT_EQ(usage->image_filesystems(0).fs_id().mountpoint(), "/var/images");
   EXPECT_EQ(usage->image_filesystems(0).used_bytes().value(), 42u);
   EXPECT_GT(usage->image_filesystems(0).timestamp(), 0);
+}
+
+TEST(ImageCalls, ReportTheFileSystemOfThePodsWhereItIsAnother) {
+  TestFolder folder;
+  ListedImages store;
+  Config config;
+  config.root = folder.path();
+  ASSERT_TRUE(MakeDirectories(ImagesFolder(config).value()));
+  ASSERT_TRUE(MakeDirectories(PodsFolder(config).value()));
+  EXPECT_EQ(ImageFsInfo({}, {}, config, store)->container_filesystems_size(), 0);
+  struct stat here, there;
+  if (stat("/dev/shm", &there) != 0 || stat(folder.path().c_str(), &here) != 0 ||
+      here.st_dev == there.st_dev)
+    GTEST_SKIP() << "/dev/shm is no other file system";
+  ASSERT_TRUE(RemoveIfExists(PodsFolder(config).value()));
+  std::filesystem::create_directory_symlink("/dev/shm", PodsFolder(config).value());
+  const auto usage = ImageFsInfo({}, {}, config, store);
+  ASSERT_EQ(usage->container_filesystems_size(), 1);
+  EXPECT_EQ(usage->container_filesystems(0).fs_id().mountpoint(), PodsFolder(config).string());
+  EXPECT_GT(usage->container_filesystems(0).timestamp(), 0);
+  EXPECT_TRUE(usage->container_filesystems(0).has_used_bytes());
+  EXPECT_TRUE(usage->container_filesystems(0).has_inodes_used());
 }
 
 TEST(DirectoryLock, IsHeldByOneAndNamesIt) {

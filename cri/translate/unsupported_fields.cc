@@ -7,7 +7,8 @@
 //   PodSandboxConfig.linux.security_context.{run_as_user, run_as_group, supplemental_groups,
 //     supplemental_groups_policy, readonly_rootfs, seccomp, apparmor}: nothing runs in the sandbox
 //     itself; they are checked, no more.
-//   PodSandboxConfig.linux.overhead: the kubelet accounts for it in the pod's cgroup.
+//   PodSandboxConfig.linux.overhead: the kubelet accounts for it in the pod's cgroup; it is checked
+//     and shown, and what UpdatePodSandboxResources says of it counts into the pod's own limits.
 //   Mount.selinux_relabel where the host has no SELinux: there is no label to set.
 //   ImageSpec.runtime_handler: images are the same for every handler.
 #include "cri/translate/fields.h"

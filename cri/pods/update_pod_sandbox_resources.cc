@@ -1,0 +1,56 @@
+// KEP-5419: the kubelet tells of new limits of a pod as a whole, after it has written its own
+// group.
+#include "cri/pods/lookup.h"
+#include "cri/pods/operations.h"
+#include "cri/pods/shim_link.h"
+#include "cri/translate/host_facts.h"
+#include "cri/translate/translate.h"
+
+namespace catamaran {
+namespace {
+
+Result<spec::Resources> Translate(const v1::LinuxContainerResources& asked,
+                                  const std::string& field, const HandlerConfig& handler,
+                                  const HostFacts& host) {
+  ASSIGN_OR_RETURN(auto resources, TranslateResources(asked, field, handler, host));
+  // Without a word on swap a container has none; a pod leaves it to its containers.
+  if (asked.memory_swap_limit_in_bytes() == 0) resources.clear_memory_swap_limit_bytes();
+  return resources;
+}
+
+Result<pod::UpdateResourcesRequest> Translate(const v1::UpdatePodSandboxResourcesRequest& request,
+                                              Pod& pod, Pods& pods) {
+  std::string handler_name;
+  {
+    std::lock_guard lock(pod.mutex);
+    handler_name = pod.record.handler();
+  }
+  ASSIGN_OR_RETURN(const HandlerConfig* handler, pods.FindHandler(handler_name));
+  ASSIGN_OR_RETURN(const HostFacts host, HostFacts::Read());
+  pod::UpdateResourcesRequest update;
+  ASSIGN_OR_RETURN(*update.mutable_resources(),
+                   Translate(request.resources(), "resources", *handler, host));
+  ASSIGN_OR_RETURN(*update.mutable_overhead(),
+                   Translate(request.overhead(), "overhead", *handler, host));
+  return update;
+}
+
+}  // namespace
+
+Result<v1::UpdatePodSandboxResourcesResponse> UpdatePodSandboxResources(
+    const v1::UpdatePodSandboxResourcesRequest& request, const CallContext& call, Pods& pods) {
+  ASSIGN_OR_RETURN(auto pod, RequirePod(pods, "pod_sandbox_id", request.pod_sandbox_id()));
+  ASSIGN_OR_RETURN(const auto update, Translate(request, *pod, pods));
+  ASSIGN_OR_RETURN(auto turn, Turn::Take(pod, pod->resizing, call.deadline, call));
+  ASSIGN_OR_RETURN(const PodInUse in_use, UsePod(pods, pod, call));
+  RETURN_IF_ERROR(in_use.shim->UpdateResources(update, call.deadline));
+  std::lock_guard lock(pod->mutex);
+  record::PodRecord merged = pod->record;
+  MergeResources(request.resources(), merged.mutable_resources());
+  MergeResources(request.overhead(), merged.mutable_overhead());
+  RETURN_IF_ERROR(pods.records().Save(merged));
+  pod->record = std::move(merged);
+  return v1::UpdatePodSandboxResourcesResponse();
+}
+
+}  // namespace catamaran
