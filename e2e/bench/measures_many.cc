@@ -76,7 +76,9 @@ Status Bench::CallLists(const Subject& subject, int round) {
   RETURN_IF_ERROR(call("ListPodSandbox", [&] { return Answered(cri.ListPodSandbox({})); }));
   RETURN_IF_ERROR(call("ListContainers", [&] { return Answered(cri.ListContainers({})); }));
   RETURN_IF_ERROR(call("ListContainerStats", [&] { return Answered(cri.ListContainerStats({})); }));
-  return call("ListPodSandboxStats", [&] { return Answered(cri.ListPodSandboxStats({})); });
+  RETURN_IF_ERROR(
+      call("ListPodSandboxStats", [&] { return Answered(cri.ListPodSandboxStats({})); }));
+  return call("ListPodSandboxMetrics", [&] { return Answered(cri.ListPodSandboxMetrics({})); });
 }
 
 Status Bench::Weigh(const Subject& subject, const PodList& pods) {

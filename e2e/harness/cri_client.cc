@@ -66,4 +66,16 @@ Reply<std::string> CriClient::CallEmpty(const std::string& method) {
   }
 CATAMARAN_CRI_VERBS(CATAMARAN_CRI_VERB)
 
+#define CATAMARAN_CRI_STREAM(Verb)                                                               \
+  Reply<std::vector<v1::Verb##Response>> CriClient::Verb(const v1::Verb##Request& request) {     \
+    Reply<std::vector<v1::Verb##Response>> reply;                                                \
+    grpc::ClientContext context;                                                                 \
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(120));          \
+    auto reader = stubs_->runtime->Verb(&context, request);                                      \
+    for (v1::Verb##Response message; reader->Read(&message);) reply.response.push_back(message); \
+    reply.error = ErrorOf(reader->Finish());                                                     \
+    return reply;                                                                                \
+  }
+CATAMARAN_CRI_STREAMS(CATAMARAN_CRI_STREAM)
+
 }  // namespace catamaran::e2e

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cri/api/runtime.pb.h"
 #include "sandbox/base/result.h"
@@ -59,6 +60,14 @@ struct Reply {
   VERB(images, RemoveImage)                \
   VERB(images, ImageFsInfo)
 
+// Calls that answer with a stream of messages, and end.
+#define CATAMARAN_CRI_STREAMS(VERB) \
+  VERB(StreamPodSandboxes)          \
+  VERB(StreamContainers)            \
+  VERB(StreamContainerStats)        \
+  VERB(StreamPodSandboxStats)       \
+  VERB(StreamPodSandboxMetrics)
+
 // A CRI client as simple as the kubelet's: one connection to one socket, every verb a blocking call
 // with a deadline. Thread-safe.
 class CriClient {
@@ -79,6 +88,12 @@ class CriClient {
                                  std::chrono::seconds limit = std::chrono::seconds(120));
   CATAMARAN_CRI_VERBS(CATAMARAN_CRI_VERB)
 #undef CATAMARAN_CRI_VERB
+#define CATAMARAN_CRI_STREAM(Verb) \
+  Reply<std::vector<v1::Verb##Response>> Verb(const v1::Verb##Request& request);
+  CATAMARAN_CRI_STREAMS(CATAMARAN_CRI_STREAM)
+#undef CATAMARAN_CRI_STREAM
+
+  const std::string& endpoint() const { return endpoint_; }
 
  private:
   struct Stubs;  // hides gRPC's headers, which cost a dozen seconds per file

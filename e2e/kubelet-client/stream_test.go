@@ -36,6 +36,8 @@ func TestAClientThatPrefersStreamedListsSeesTheSame(t *testing.T) {
 		podStats := must[[]*v1.PodSandboxStats](t, "pod stats")(
 			streaming.ListPodSandboxStats(ctx, &v1.PodSandboxStatsFilter{Id: p.id}))
 		equal(t, "pod stats", len(podStats), 1)
+		equal(t, "pods with metrics", len(must[[]*v1.PodSandboxMetrics](t, "metrics")(streaming.ListPodSandboxMetrics(ctx))),
+			len(must[[]*v1.PodSandboxMetrics](t, "metrics")(runtime.ListPodSandboxMetrics(ctx))))
 		equal(t, "images", len(must[[]*v1.Image](t, "images")(streamingImages.ListImages(ctx, nil))),
 			len(must[[]*v1.Image](t, "images")(images.ListImages(ctx, nil))))
 	}

@@ -11,6 +11,9 @@
 //                             often they differed in one opening of it
 //   probe features FOLDER     tries what file systems can do, one line each (file_features.h)
 //   probe is-root             its exit code is 0 where it runs as root
+//   probe hold FILES SOCKETS THREADS CHILDREN MEBIBYTES
+//                             has so many of them open, running, in use until it is ended
+//                             (holdings.h)
 //   probe count FILE TIMES KIND, append FILE TIMES WORD, serve SOCKET, connect SOCKET
 //                             what containers do together (shared_files.h)
 #include <fcntl.h>
@@ -27,6 +30,7 @@
 #include <string>
 
 #include "e2e/probe/file_features.h"
+#include "e2e/probe/holdings.h"
 #include "e2e/probe/numbered_line.h"
 #include "e2e/probe/shared_files.h"
 
@@ -152,6 +156,8 @@ int Main(int argc, char** argv) {
   if (verb == "pairs" && argc == 4) return Pairs(argv[2], argv[3]);
   if (verb == "features" && argc == 3) return TryFileFeatures(argv[2]);
   if (verb == "is-root") return geteuid() == 0 ? 0 : 1;
+  if (verb == "hold" && argc == 7)
+    return Hold({atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), atoi(argv[5]), atoi(argv[6])});
   if (verb == "count" && argc == 5) return CountUnderLock(argv[2], atoi(argv[3]), argv[4]);
   if (verb == "append" && argc == 5) return AppendLines(argv[2], atoi(argv[3]), argv[4]);
   if (verb == "serve" && argc == 3) return ServeOnce(argv[2]);
@@ -159,6 +165,7 @@ int Main(int argc, char** argv) {
   fprintf(stderr,
           "probe: random | clock PORT | lines LEAST STOP | huge BYTES | watch FOLDER NAME |\n"
           "       pairs FOLDER LAST | features FOLDER | is-root | count FILE TIMES KIND |\n"
+          "       hold FILES SOCKETS THREADS CHILDREN MEBIBYTES |\n"
           "       append FILE TIMES WORD | serve SOCKET | connect SOCKET\n");
   return 2;
 }

@@ -193,6 +193,10 @@ void Scale::MeasureCalls() {
     auto reply = cri().ListPodSandboxStats({});
     EXPECT_EQ(static_cast<size_t>(reply->stats_size()), all()) << reply.message();
   });
+  Measure("ListPodSandboxMetrics", kStatsLimit, [&] {
+    auto reply = cri().ListPodSandboxMetrics({});
+    EXPECT_EQ(static_cast<size_t>(reply->pod_metrics_size()), all()) << reply.message();
+  });
   Measure("PodSandboxStats", kStatsLimit, [&] { EXPECT_TRUE(pods_.front()->Stats()); });
   Measure("ExecSync", kStatsLimit, [&] { EXPECT_TRUE(pods_.front()->Output({"/bin/true"})); });
 }
