@@ -7,6 +7,7 @@
 #include "cri/images/image_store.h"
 #include "cri/network/builtin/builtin_network.h"
 #include "cri/network/cni/cni_network.h"
+#include "cri/nri/nri_plugins.h"
 #include "cri/pods/pods.h"
 #include "cri/pods/writable_limit.h"
 #include "cri/registry/image_puller.h"
@@ -105,6 +106,7 @@ Result<Daemon> MakeDaemon(const Config& config) {
   PodsParts parts{std::move(shims), *daemon.images, *daemon.network, *daemon.cgroups, WriteNotice};
   daemon.pods = std::make_unique<Pods>(config, std::move(parts), std::move(boot_id));
   RETURN_IF_ERROR(daemon.pods->Recover(Deadline::After(kRecoveryPatience)));
+  RETURN_IF_ERROR(daemon.pods->nri().Start());
   ASSIGN_OR_RETURN(daemon.streaming, StreamingServer::Start({.address = config.streaming.address,
                                                              .port = config.streaming.port,
                                                              .idle = config.streaming.idle}));

@@ -227,6 +227,29 @@ Status ReadIdle(const YamlValue& value, std::chrono::seconds* idle) {
   return {};
 }
 
+Status ReadTimeout(const YamlValue& value, std::chrono::milliseconds* timeout) {
+  std::string text;
+  RETURN_IF_ERROR(value.Read(&text));
+  const auto duration = ParseGoDuration(text);
+  if (!duration || *duration < std::chrono::milliseconds(10) || *duration > std::chrono::minutes(1))
+    return value.Wrong("a duration from 10ms to 1m, as 2s or 500ms");
+  *timeout = std::chrono::duration_cast<std::chrono::milliseconds>(*duration);
+  return {};
+}
+
+Status ReadNri(const YamlValue& value, NriConfig* nri) {
+  return value.ReadMapping({
+      {"enabled", [nri](const YamlValue& v) { return v.Read(&nri->enabled); }},
+      {"socket", [nri](const YamlValue& v) { return ReadPath(v, &nri->socket); }},
+      {"plugin_dir", [nri](const YamlValue& v) { return ReadPath(v, &nri->plugin_dir); }},
+      {"config_dir", [nri](const YamlValue& v) { return ReadPath(v, &nri->config_dir); }},
+      {"request_timeout",
+       [nri](const YamlValue& v) { return ReadTimeout(v, &nri->request_timeout); }},
+      {"registration_timeout",
+       [nri](const YamlValue& v) { return ReadTimeout(v, &nri->registration_timeout); }},
+  });
+}
+
 // Keys that other values depend on are checked once all is read.
 struct Lines {
   int default_handler = 0;
@@ -294,6 +317,7 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
               [config](const YamlValue& i) { return ReadIdle(i, &config->streaming.idle); }},
          });
        }},
+      {"nri", [config](const YamlValue& v) { return ReadNri(v, &config->nri); }},
       {"handlers",
        [config, &places](const YamlValue& v) {
          return v.ReadSequence(

@@ -41,6 +41,16 @@ struct StreamingConfig {
   std::chrono::seconds idle{4 * 3600};
 };
 
+// Plugins of the Node Resource Interface, see cri/nri/README.md.
+struct NriConfig {
+  bool enabled = true;
+  HostPath socket{"/var/run/nri/nri.sock"};  // where plugins connect
+  HostPath plugin_dir{"/opt/nri/plugins"};   // NN-NAME: started with the daemon
+  HostPath config_dir{"/etc/nri/conf.d"};    // NN-NAME.conf or NAME.conf: what those are given
+  std::chrono::milliseconds request_timeout{2000};
+  std::chrono::milliseconds registration_timeout{5000};
+};
+
 // The daemon's configuration, with every default resolved: what the file says, over the defaults.
 // A value, immutable once read.
 struct Config {
@@ -62,6 +72,7 @@ struct Config {
   std::string log_level = "info";
   ImagesConfig images;
   StreamingConfig streaming;
+  NriConfig nri;
   std::vector<HandlerConfig> handlers;
 
   // By a request's runtime_handler; "" is the default one. Null where there is none.

@@ -30,6 +30,27 @@ TEST(Config, HasEveryDefaultWhenTheFileIsEmpty) {
   EXPECT_EQ(vm->machine.template_folder(), "/var/lib/catamaran/templates");
   EXPECT_TRUE(vm->machine.use_template());
   EXPECT_EQ(vm->pool, 0u);
+  EXPECT_TRUE(config->nri.enabled);
+  EXPECT_EQ(config->nri.socket.string(), "/var/run/nri/nri.sock");
+  EXPECT_EQ(config->nri.request_timeout, std::chrono::seconds(2));
+}
+
+TEST(Config, ReadsHowNriPluginsConnect) {
+  auto config = Parse(
+      "nri: {enabled: false, socket: /s/n.sock, plugin_dir: /p, config_dir: /c,\n"
+      "      request_timeout: 1500ms, registration_timeout: 10s}");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_FALSE(config->nri.enabled);
+  EXPECT_EQ(config->nri.socket.string(), "/s/n.sock");
+  EXPECT_EQ(config->nri.plugin_dir.string(), "/p");
+  EXPECT_EQ(config->nri.config_dir.string(), "/c");
+  EXPECT_EQ(config->nri.request_timeout, std::chrono::milliseconds(1500));
+  EXPECT_EQ(config->nri.registration_timeout, std::chrono::seconds(10));
+  for (const char* wrong : {"1ms", "2h", "fast"}) {
+    config = Parse("nri: {request_timeout: " + std::string(wrong) + "}");
+    ASSERT_FALSE(config);
+    EXPECT_NE(config.error().message.find("request_timeout"), std::string::npos);
+  }
 }
 
 TEST(Config, TakesEveryKeyOfTheFile) {

@@ -1,5 +1,8 @@
 #include "cri/pods/identity.h"
 #include "cri/pods/lookup.h"
+#include "cri/pods/nri_events.h"
+#include "cri/pods/nri_updates.h"
+#include "cri/pods/nri_view.h"
 #include "cri/pods/operations.h"
 #include "cri/pods/shim_link.h"
 #include "cri/pods/teardown.h"
@@ -166,20 +169,23 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
                    FindImage(pods, "config.image.image", request.config().image()));
   ASSIGN_OR_RETURN(const HostFacts host, HostFacts::Read());
   const ContainerId container_id(id);
-  ASSIGN_OR_RETURN(spec::ContainerSpec container,
-                   TranslateContainer({.id = container_id,
-                                       .config = request.config(),
-                                       .sandbox_config = surroundings.config,
-                                       .sandbox = surroundings.sandbox,
-                                       .handler = *handler,
-                                       .image = image,
-                                       .host = host}));
+  const ContainerInput input{.id = container_id,
+                             .config = request.config(),
+                             .sandbox_config = surroundings.config,
+                             .sandbox = surroundings.sandbox,
+                             .handler = *handler,
+                             .image = image,
+                             .host = host};
+  ASSIGN_OR_RETURN(spec::ContainerSpec container, TranslateContainer(input));
   RETURN_IF_ERROR(CheckTarget(*pod, container));
 
   record::ContainerRecord record = NewRecord(pods, *pod, id, request, image, container);
+  if (pods.config().nri.enabled)
+    record.set_nri_container(NriConfiguration(record, container, surroundings.sandbox));
   ASSIGN_OR_RETURN(const PodTable::Member member, RecordCreation(pods, pod, record));
   Cleanup roll_back([&] { DiscardContainer(pods, member); });
 
+  RETURN_IF_ERROR(AdjustForPlugins(pods, member, input, call, &record, &container));
   Timeline timeline;
   RETURN_IF_ERROR(timeline.Step(
       "image", [&] { return LeaseImages(pods, member, image, *handler, &container, &record); }));
@@ -191,6 +197,7 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
   timeline.AppendTo(record);
   RETURN_IF_ERROR(Commit(pods, member, std::move(record), call));
   roll_back.Dismiss();
+  TellContainerChanged(pods, nri::POST_CREATE_CONTAINER, member, call);
   return {};
 }
 

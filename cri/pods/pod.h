@@ -56,6 +56,13 @@ class ContainerEvents;
 // What subscribers were told of a container or a sandbox so far (container_events.h).
 enum class Told { kNothing, kCreated, kStarted, kStopped };
 
+// What NRI plugins know of a pod or container (nri_events.h). Changed inside claims only.
+struct ToldToPlugins {
+  bool known = false;    // they were told that it comes into being, and not that it is removed
+  bool started = false;  // containers: that it starts
+  bool stopped = false;
+};
+
 // The reason of a container that could not be started.
 inline constexpr char kStartError[] = "StartError";
 
@@ -70,6 +77,7 @@ struct Container {
   bool changing = false;  // somebody has the Turn to start, remove or update it
   bool starting = false;  // the shim has been told to start it and has not answered
   Told told = Told::kNothing;
+  ToldToPlugins nri;
   // When the first of those who wait in StopContainer wants SIGKILL.
   std::optional<Deadline> kill_at;
   CpuSample cpu_sample;
@@ -107,6 +115,7 @@ struct Pod {
   bool resizing = false;      // somebody has the Turn to change its limits
   bool connecting = false;    // somebody has the Turn to reconnect its shim
   Told told = Told::kNothing;
+  ToldToPlugins nri;
 
   SandboxState state() const { return static_cast<SandboxState>(record.state()); }
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cri/pods/nri_events.h"
 #include "cri/pods/recovery.h"
 #include "cri/pods/teardown.h"
 
@@ -15,7 +16,8 @@ constexpr std::chrono::seconds kJanitorPeriod{5};
 Pods::Pods(Config config, PodsParts parts, std::string boot_id)
     : config_(std::move(config)),
       parts_(std::move(parts)),
-      records_(config_.run, std::move(boot_id)) {}
+      records_(config_.run, std::move(boot_id)),
+      nri_(std::make_unique<NriPlugins>(config_.nri, NriHostOf(*this))) {}
 
 Pods::~Pods() {
   {
@@ -24,6 +26,7 @@ Pods::~Pods() {
   }
   janitor_wake_.notify_all();
   if (janitor_.joinable()) janitor_.join();
+  nri_->Stop();
   pool_.End();
   background_.Finish();
   for (const auto& pod : table_.Pods()) {

@@ -25,6 +25,8 @@
 
 namespace catamaran {
 
+class NriPlugins;  // cri/nri/nri_plugins.h
+
 // What pods are made with. Everything is thread-safe and outlives the Pods; the shim manager is
 // the Pods' own, because its threads call back into it.
 struct PodsParts {
@@ -64,6 +66,8 @@ class Pods {
   Background& background() { return background_; }
   MachinePool& pool() { return pool_; }
   ContainerEvents& events() { return events_; }
+  // Tells nobody anything before its Start, which is for after Recover.
+  NriPlugins& nri() { return *nri_; }
   void Notice(const std::string& text) const {
     if (parts_.notice) parts_.notice(text);
   }
@@ -94,6 +98,7 @@ class Pods {
   NameTable container_names_;
   Background background_;
   MachinePool pool_{*this};
+  const std::unique_ptr<NriPlugins> nri_;
   std::mutex janitor_mutex_;
   std::condition_variable janitor_wake_;
   bool stopping_ = false;  // guarded by janitor_mutex_

@@ -7,6 +7,7 @@
 
 #include "cri/base/parallel.h"
 #include "cri/pods/identity.h"
+#include "cri/pods/nri_events.h"
 #include "cri/pods/shim_link.h"
 #include "cri/pods/teardown.h"
 #include "sandbox/base/abort_step.h"
@@ -44,6 +45,7 @@ std::shared_ptr<Pod> Load(Pods& pods, RecordStore::StoredPod stored) {
     pods.table().Add(pod, container);
   }
   ContainerEvents::MarkTold(*pod);
+  MarkKnownToPlugins(*pod);
   return pod;
 }
 

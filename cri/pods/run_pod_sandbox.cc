@@ -1,4 +1,5 @@
 #include "cri/pods/identity.h"
+#include "cri/pods/nri_events.h"
 #include "cri/pods/operations.h"
 #include "cri/pods/start_sandbox.h"
 #include "cri/pods/teardown.h"
@@ -114,6 +115,7 @@ Status MakePod(Pods& pods, std::shared_ptr<Pod> pod, const v1::RunPodSandboxRequ
   ready.set_guest_boot_id(made.boot_id());
   ready.set_kernel_release(made.kernel_release());
   timeline.AppendTo(ready);
+  RETURN_IF_ERROR(TellSandboxRuns(pods, pod, ready, call));
   RETURN_IF_ERROR(Commit(pods, *pod, std::move(ready), call));
   roll_back.Dismiss();
   return {};

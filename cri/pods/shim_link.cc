@@ -2,6 +2,7 @@
 
 #include <sys/eventfd.h>
 
+#include "cri/pods/nri_events.h"
 #include "cri/pods/reconcile.h"
 #include "cri/pods/wait.h"
 
@@ -49,6 +50,7 @@ void EndLostPod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& 
   if (auto ended = EndShim(pods, pod, call.deadline); !ended)
     pods.Notice("pod " + pod->id.value() + ": " + ended.error().message);
   SettleContainers(pods, *pod, message);
+  TellContainersStopped(pods, pod, call);
 }
 
 }  // namespace
@@ -69,7 +71,11 @@ ShimClient::Events EventsOf(Pods& pods, const std::shared_ptr<Pod>& pod) {
   events.on_event = [&pods, weak](const pod::Event& event) {
     auto pod = weak.lock();
     if (!pod) return;
-    if (event.has_exited()) OnExited(pods, *pod, event.exited());
+    if (event.has_exited()) {
+      OnExited(pods, *pod, event.exited());
+      const spec::ProcessRef& process = event.exited().process();
+      if (process.exec_id().empty()) TellExitInBackground(pods, pod, process.container_id());
+    }
     if (event.has_failed()) LosePod(pods, pod, "SandboxFailed", event.failed().reason());
   };
   events.on_gone = [&pods, weak] {

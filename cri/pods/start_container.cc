@@ -1,6 +1,7 @@
 #include <csignal>
 
 #include "cri/pods/lookup.h"
+#include "cri/pods/nri_events.h"
 #include "cri/pods/operations.h"
 #include "cri/pods/shim_link.h"
 #include "cri/pods/timeline.h"
@@ -80,15 +81,18 @@ Result<v1::StartContainerResponse> StartContainer(const v1::StartContainerReques
   RETURN_IF_ERROR(RequireCreated(member));
 
   Timeline timeline;
-  auto started = timeline.Step("start", [&] {
+  auto started = timeline.Step("start", [&]() -> Result<pod::StartContainerResponse> {
+    RETURN_IF_ERROR(TellContainerStarts(pods, member, call));
     const Starting starting(member);
     return in_use.shim->StartContainer(member.container->id, call.deadline);
   });
   if (!started) {
     RecordFailure(pods, member, *in_use.shim, started.error());
+    TellContainerStopped(pods, member, call);
     return tl::unexpected(std::move(started).error());
   }
   RETURN_IF_ERROR(RecordStart(pods, member, started->started_at_ns(), timeline));
+  TellContainerChanged(pods, nri::POST_START_CONTAINER, member, call);
   return v1::StartContainerResponse();
 }
 

@@ -2,6 +2,7 @@
 
 #include "cri/pods/container_stop.h"
 #include "cri/pods/lookup.h"
+#include "cri/pods/nri_events.h"
 #include "cri/pods/operations.h"
 
 namespace catamaran {
@@ -18,6 +19,8 @@ Result<v1::StopContainerResponse> StopContainer(const v1::StopContainerRequest& 
   constexpr int64_t kLongestGrace = 10LL * 365 * 24 * 3600;
   const std::chrono::seconds grace(std::min(request.timeout(), kLongestGrace));
   RETURN_IF_ERROR(StopAndWait(pods, member, grace, call));
+  if (auto turn = Turn::Take(member.pod, member.container->changing, call.deadline, call))
+    TellContainerStopped(pods, member, call);
   return v1::StopContainerResponse();
 }
 

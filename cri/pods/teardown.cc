@@ -2,6 +2,7 @@
 
 #include "cri/pods/container_stop.h"
 #include "cri/pods/identity.h"
+#include "cri/pods/nri_events.h"
 #include "cri/pods/shim_link.h"
 #include "cri/pods/wait.h"
 #include "cri/pods/writable_limit.h"
@@ -48,6 +49,8 @@ Status GiveBack(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& 
   RETURN_IF_ERROR(EndShim(pods, pod, call.deadline));
   SettleContainers(pods, *pod, "its pod was stopped");
   RETURN_IF_ERROR(WaitForUsers(*pod, call));
+  TellContainersStopped(pods, pod, call);
+  TellSandboxStopped(pods, pod, call);
   if (auto detached = pods.network().Detach(pod->id, call.deadline); !detached)
     return tl::unexpected(std::move(detached).error().While("detach the network"));
   for (const std::string& cgroup : cgroups)
@@ -81,8 +84,17 @@ std::vector<PodTable::Member> ContainersOf(const std::shared_ptr<Pod>& pod) {
 }
 
 // The caller has the turn, the pod is torn down and nobody works in it.
-Status ErasePod(Pods& pods, const std::shared_ptr<Pod>& pod) {
-  for (const auto& member : ContainersOf(pod)) RETURN_IF_ERROR(EraseContainer(pods, member));
+Status ErasePod(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call) {
+  for (const auto& member : ContainersOf(pod)) {
+    {
+      ASSIGN_OR_RETURN(const auto turn,
+                       Turn::Take(pod, member.container->changing, call.deadline, call));
+      TellContainerStopped(pods, member, call);
+      TellContainerRemoved(pods, member, call);
+    }
+    RETURN_IF_ERROR(EraseContainer(pods, member));
+  }
+  TellSandboxRemoved(pods, pod, call);
   RETURN_IF_ERROR(RemoveTree(pod->data_directory.value()));
   AbortStep();
   RETURN_IF_ERROR(pods.records().RemovePod(pod->id));
@@ -131,7 +143,7 @@ Status RemovePod(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext&
   RETURN_IF_ERROR(RecordRemoval(pods, *pod));
   RETURN_IF_ERROR(GiveBack(pods, pod, call));
   RETURN_IF_ERROR(WaitForUsers(*pod, call));
-  return ErasePod(pods, pod);
+  return ErasePod(pods, pod, call);
 }
 
 void DiscardPod(Pods& pods, const std::shared_ptr<Pod>& pod) {
@@ -186,6 +198,8 @@ Status RemoveSteps(Pods& pods, const PodTable::Member& member, const CallContext
     container->record = std::move(removing);
   }
   RETURN_IF_ERROR(RemoveFromShim(pods, member, call));
+  TellContainerStopped(pods, member, call);
+  TellContainerRemoved(pods, member, call);
   return EraseContainer(pods, member);
 }
 

@@ -43,6 +43,10 @@ std::string ConfigText(const WorldPaths& paths, const std::string& guest_command
       "allow_emulation: true\n"
       "shim: {3}/catamaran-shim\n"
       "templates: {4}\n"
+      "nri:\n"
+      "  socket: {0}/nri/nri.sock\n"
+      "  plugin_dir: {9}/nri-plugins\n"
+      "  config_dir: {9}/nri-conf.d\n"
       "log:\n"
       "  level: info\n"
       "handlers:\n"
@@ -56,7 +60,7 @@ std::string ConfigText(const WorldPaths& paths, const std::string& guest_command
       "    machine:\n"
       "      template: off\n",
       paths.run(), paths.root(), paths.cgroup_root, ProgramFolder(), TemplateFolder(), kNs, kVm,
-      kVmCold, machine);
+      kVmCold, machine, paths.base);
 }
 
 World::World(WorldPaths paths) : paths_(std::move(paths)) {
