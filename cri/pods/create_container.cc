@@ -110,8 +110,7 @@ Status LeaseImages(Pods& pods, const PodTable::Member& member, const Image& imag
   for (v1::Mount& mount : *record->mutable_mounts()) {
     if (mount.image().image().empty()) continue;
     ASSIGN_OR_RETURN(const Image source, FindImage(pods, "mounts.image", mount.image()));
-    ASSIGN_OR_RETURN(spec::RootfsSpec layers,
-                     pods.images().Lease(source.id, holder, ImageStore::RootfsKind::kLayers));
+    ASSIGN_OR_RETURN(spec::RootfsSpec layers, pods.images().Lease(source.id, holder, kind));
     layers.set_readonly(true);
     mount.mutable_image()->set_image_ref(source.id);
     for (spec::Mount& target : *container->mutable_mounts()) {

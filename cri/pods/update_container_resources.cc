@@ -9,6 +9,7 @@
 #include "cri/pods/nri_view.h"
 #include "cri/pods/operations.h"
 #include "cri/pods/shim_link.h"
+#include "cri/translate/fields.h"
 #include "cri/translate/host_facts.h"
 #include "cri/translate/translate.h"
 
@@ -100,6 +101,7 @@ Status UpdateResourcesOf(Pods& pods, const PodTable::Member& member,
 
 Result<v1::UpdateContainerResourcesResponse> UpdateContainerResources(
     const v1::UpdateContainerResourcesRequest& request, const CallContext& call, Pods& pods) {
+  if (request.has_windows()) return UnsupportedField("windows", "containers are Linux only");
   ASSIGN_OR_RETURN(const auto member,
                    RequireContainer(pods, "container_id", request.container_id()));
   RETURN_IF_ERROR(Translate(request.linux(), *member.pod, pods));

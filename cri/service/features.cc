@@ -2,10 +2,9 @@
 
 namespace catamaran {
 
-::runtime::v1::RuntimeHandlerFeatures FeaturesOf(const HandlerConfig& handler) {
+::runtime::v1::RuntimeHandlerFeatures FeaturesOf(const HandlerConfig&) {
   ::runtime::v1::RuntimeHandlerFeatures features;
-  // A VM's volumes come through a file server that knows nothing of mounts below a folder.
-  features.set_recursive_read_only_mounts(handler.hull == HandlerConfig::Hull::kNamespaces);
+  features.set_recursive_read_only_mounts(true);
   features.set_user_namespaces(false);
   return features;
 }

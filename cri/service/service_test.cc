@@ -100,7 +100,7 @@ TEST(StatusCall, NamesEveryHandlerAndTheDefaultByTheEmptyName) {
   for (const auto& handler : status->runtime_handlers()) names.push_back(handler.name());
   EXPECT_EQ(names, (std::vector<std::string>{"", "ns", "vm"}));
   EXPECT_TRUE(status->runtime_handlers(1).features().recursive_read_only_mounts());
-  EXPECT_FALSE(status->runtime_handlers(2).features().recursive_read_only_mounts());
+  EXPECT_TRUE(status->runtime_handlers(2).features().recursive_read_only_mounts());
   EXPECT_FALSE(status->runtime_handlers(1).features().user_namespaces());
   EXPECT_TRUE(status->info().empty());
 }
@@ -157,6 +157,48 @@ TEST(ImageCalls, FilterTheList) {
   EXPECT_EQ(ListImages(request, {}, store)->images_size(), 1);
   request.mutable_filter()->mutable_image()->set_image("c");
   EXPECT_EQ(ListImages(request, {}, store)->images_size(), 0);
+}
+
+TEST(ImageCalls, StreamsSayWhatTheListSays) {
+  ListedImages store;
+  store.images.resize(2);
+  store.images[0].id = "a";
+  store.images[0].repo_tags = {"a:1"};
+  store.images[0].repo_digests = {"a@sha256:1"};
+  store.images[1].id = "b";
+  store.images[1].pinned = true;
+  std::vector<v1::Image> streamed;
+  const StreamWriter<v1::StreamImagesResponse> writer{
+      [] {},
+      [&](const v1::StreamImagesResponse& message) {
+        streamed.insert(streamed.end(), message.images().begin(), message.images().end());
+        return true;
+      }};
+  ASSERT_TRUE(StreamImages({}, {}, store, writer));
+  const auto list = ListImages({}, {}, store);
+  ASSERT_EQ(streamed.size(), 2u);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_EQ(streamed[static_cast<size_t>(i)].SerializeAsString(),
+              list->images(i).SerializeAsString());
+  EXPECT_FALSE(list->images(0).pinned());
+  EXPECT_TRUE(list->images(1).pinned());
+}
+
+TEST(ImageCalls, AVerboseStatusShowsTheConfiguration) {
+  ListedImages store;
+  store.images.resize(1);
+  store.images[0].id = "a";
+  store.images[0].config.entrypoint = {"/start"};
+  store.images[0].config.labels["of"] = "us";
+  v1::ImageStatusRequest request;
+  request.mutable_image()->set_image("a");
+  EXPECT_TRUE(ImageStatus(request, {}, store)->info().empty());
+  request.set_verbose(true);
+  const auto status = ImageStatus(request, {}, store);
+  ASSERT_TRUE(status);
+  const auto config = nlohmann::json::parse(status->info().at("info"))["imageSpec"]["config"];
+  EXPECT_EQ(config["Entrypoint"][0], "/start");
+  EXPECT_EQ(config["Labels"]["of"], "us");
 }
 
 TEST(ImageCalls, AnswerNothingForAnImageThatIsNotThere) {

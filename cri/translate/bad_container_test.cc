@@ -6,6 +6,14 @@
 namespace catamaran {
 namespace {
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+void SetDeprecated(TestInput& in, const char* seccomp, const char* apparmor) {
+  in.security()->set_seccomp_profile_path(seccomp);
+  in.security()->set_apparmor_profile(apparmor);
+}
+#pragma GCC diagnostic pop
+
 class BadContainer : public testing::TestWithParam<BadRequest> {};
 
 TEST_P(BadContainer, IsRefusedNamingFieldValueAndRemedy) {
@@ -163,6 +171,10 @@ INSTANTIATE_TEST_SUITE_P(
                      in.security()->mutable_apparmor()->set_localhost_ref("db");
                    },
                    "apparmor.localhost_ref: 'db'"},
+        BadRequest{"DeprecatedSeccomp", [](TestInput& in) { SetDeprecated(in, "default", ""); },
+                   "seccomp_profile_path: 'default' is wrong: must be runtime/default"},
+        BadRequest{"DeprecatedAppArmor", [](TestInput& in) { SetDeprecated(in, "", "web"); },
+                   "apparmor_profile: 'web' is wrong: must be runtime/default"},
         BadRequest{"SelinuxOnAHostWithout",
                    [](TestInput& in) { in.security()->mutable_selinux_options()->set_level("s0"); },
                    "selinux_options: ':::s0'"},
@@ -267,13 +279,6 @@ INSTANTIATE_TEST_SUITE_P(
             "VmPropagation",
             [](TestInput& in) { in.AddMount()->set_propagation(v1::PROPAGATION_BIDIRECTIONAL); },
             "propagation: 'PROPAGATION_BIDIRECTIONAL'", true},
-        BadRequest{"VmRecursiveReadOnly",
-                   [](TestInput& in) {
-                     auto* mount = in.AddMount();
-                     mount->set_readonly(true);
-                     mount->set_recursive_read_only(true);
-                   },
-                   "RROUnsupported: config.mounts[0].recursive_read_only", true},
         BadRequest{
             "VmDeviceAsVolume", [](TestInput& in) { in.AddMount()->set_host_path("/dev/null"); },
             "config.mounts[0].host_path: '/dev/null' is wrong: must be a file or a folder", true},

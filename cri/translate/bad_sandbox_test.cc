@@ -118,6 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
                    "namespace_options.ipc: 'TARGET'"},
         BadRequest{"PidTarget", [](TestInput& in) { Options(in)->set_pid(v1::TARGET); },
                    "namespace_options.pid: 'TARGET'"},
+        BadRequest{"TargetOfASandbox", [](TestInput& in) { Options(in)->set_target_id("a"); },
+                   "namespace_options.target_id: 'a' is wrong: must be empty for a sandbox"},
         BadRequest{"UnknownMode",
                    [](TestInput& in) { Options(in)->set_pid(static_cast<v1::NamespaceMode>(7)); },
                    "namespace_options.pid: '7'"},

@@ -73,13 +73,6 @@ Status TranslatePropagation(const CriMount& mount, const std::string& field,
       return WrongField(field + ".recursive_read_only", "true",
                         "false unless propagation is PROPAGATION_PRIVATE");
     }
-    if (IsVm(input.handler)) {
-      // The prefix is what the kubelet knows this refusal by.
-      return Fail(ErrorCode::kInvalidArgument,
-                  "RROUnsupported: {}.recursive_read_only: 'true' is wrong: must be false for a "
-                  "virtual machine",
-                  field);
-    }
   }
   out->set_propagation(static_cast<spec::MountPropagation>(mount.propagation()));
   out->set_readonly(mount.readonly());

@@ -111,6 +111,9 @@ Status TranslateSandboxNamespaces(const runtime::v1::LinuxSandboxSecurityContext
   if (options.pid() == runtime::v1::TARGET) {
     return WrongField(kOptions + ".pid", "TARGET", "POD, CONTAINER or NODE for a sandbox");
   }
+  if (!options.target_id().empty()) {
+    return WrongField(kOptions + ".target_id", options.target_id(), "empty for a sandbox");
+  }
   if (IsVm(handler)) RETURN_IF_ERROR(RefuseForVm(options));
   // The enums have the same values by design of the spec.
   out->set_network(static_cast<spec::NamespaceMode>(options.network()));

@@ -190,7 +190,6 @@ void MergeResources(const LinuxContainerResources& update, LinuxContainerResourc
   if (update.memory_swap_limit_in_bytes() != 0) {
     resources->set_memory_swap_limit_in_bytes(update.memory_swap_limit_in_bytes());
   }
-  if (update.oom_score_adj() != 0) resources->set_oom_score_adj(update.oom_score_adj());
   for (const auto& limit : update.hugepage_limits()) {
     auto* limits = resources->mutable_hugepage_limits();
     auto existing = std::find_if(limits->begin(), limits->end(), [&](const auto& entry) {

@@ -232,6 +232,23 @@ TEST(ContainerTranslation, ReadsALocalhostSeccompProfile) {
   unlink(path.c_str());
 }
 
+TEST(ContainerTranslation, ReadsTheDeprecatedProfileWhereThereIsNoOther) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  TestInput input;
+  input.security()->set_seccomp_profile_path("runtime/default");
+  EXPECT_EQ(ContainerOf(input).process().seccomp().kind(), spec::SeccompProfile::RUNTIME_DEFAULT);
+  input.security()->mutable_seccomp()->set_profile_type(v1::SecurityProfile::Unconfined);
+  EXPECT_EQ(ContainerOf(input).process().seccomp().kind(), spec::SeccompProfile::UNCONFINED);
+  input.host.apparmor = true;
+  input.host.apparmor_profiles = {"web"};
+  input.security()->set_apparmor_profile("localhost/web");
+  EXPECT_EQ(ContainerOf(input).process().apparmor_profile(), "web");
+  input.security()->mutable_apparmor()->set_profile_type(v1::SecurityProfile::Unconfined);
+  EXPECT_EQ(ContainerOf(input).process().apparmor_profile(), "");
+#pragma GCC diagnostic pop
+}
+
 TEST(ContainerTranslation, SortsMountsParentsFirstAndKeepsTheirOrder) {
   TestInput input;
   for (const char* path : {"/a/b/c", "/z", "/a/b", "/y"})

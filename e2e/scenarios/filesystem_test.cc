@@ -1,6 +1,7 @@
 // What a container sees of files: root file system, /dev, /proc, mounts.
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -100,6 +101,47 @@ TEST_P(Filesystem, ReadOnlyMountsRefuseWrites) {
   AddMount(config, folder, "/volume")->set_readonly(true);
   EXPECT_EQ(Run(config).out, "content\nrefused\n");
   EXPECT_FALSE(Exists(folder + "/out"));
+}
+
+// KEP-3857: what is mounted below the folder too, before or after the container's start.
+TEST_P(Filesystem, RecursivelyReadOnlyMountsRefuseWritesBelowTooAndShowNothingNew) {
+  const std::string folder = world().NewFolder("tree");
+  ASSERT_EQ(mount(folder.c_str(), folder.c_str(), nullptr, MS_BIND, nullptr), 0);
+  Cleanup unmount([folder] { umount2(folder.c_str(), MNT_DETACH); });
+  ASSERT_EQ(mount(nullptr, folder.c_str(), nullptr, MS_SHARED, nullptr), 0);
+  for (const char* name : {"/below", "/later"}) ASSERT_EQ(mkdir((folder + name).c_str(), 0755), 0);
+  ASSERT_EQ(mount("tmpfs", (folder + "/below").c_str(), "tmpfs", 0, nullptr), 0);
+  std::ofstream(folder + "/below/file") << "read\n";
+  auto config = Shell("sleep 1000");
+  v1::Mount* tree = AddMount(config, folder, "/tree");
+  tree->set_readonly(true);
+  tree->set_recursive_read_only(true);
+  const std::string id = CreateAndStart(pod_, config);
+  EXPECT_TRUE(StatusOf(id).mounts(0).recursive_read_only());
+  EXPECT_EQ(Output(id,
+                   "cat /tree/below/file; for f in /tree/x /tree/below/x; do touch $f "
+                   "2>/dev/null || echo refused; done"),
+            "read\nrefused\nrefused\n");
+  ASSERT_EQ(mount("tmpfs", (folder + "/later").c_str(), "tmpfs", 0, nullptr), 0);
+  EXPECT_EQ(Output(id, "touch /tree/later/x 2>/dev/null || echo refused"), "refused\n");
+  EXPECT_FALSE(Exists(folder + "/later/x"));
+  StopAndRemovePod(pod_);
+  for (const char* name : {"/below", "/later"}) umount2((folder + name).c_str(), MNT_DETACH);
+}
+
+TEST_P(Filesystem, MountOptionsHold) {
+  const std::string folder = FolderWith("program", "#!/bin/sh\necho ran\n");
+  ASSERT_EQ(chmod((folder + "/program").c_str(), 0755), 0);
+  ASSERT_EQ(mknod((folder + "/null").c_str(), S_IFCHR | 0666, makedev(1, 3)), 0);
+  auto config = Shell(
+      "/plain/program; /data/program 2>/dev/null || echo refused; echo x > /data/null || true; "
+      "grep -o ' /data .*nosuid' /proc/mounts | grep -o nosuid");
+  AddMount(config, folder, "/plain");
+  v1::Mount* data = AddMount(config, folder, "/data");
+  for (const char* option : {"noexec", "nodev", "nosuid"}) data->add_mount_options(option);
+  const Ended ended = Run(config);
+  EXPECT_EQ(ended.out, "ran\nrefused\nnosuid\n");
+  EXPECT_NE(ended.err.find("ermission denied"), std::string::npos) << ended.err;
 }
 
 TEST_P(Filesystem, ASingleFileIsMountedAsTheTerminationLogIs) {

@@ -199,6 +199,14 @@ TEST_P(Process, APrivilegedContainerNeedsAPrivilegedPodAndMayMount) {
   EXPECT_EQ(refused.code(), ErrorCode::kInvalidArgument) << refused.message();
 }
 
+TEST_P(Process, WhoMayAdministerThePodsNetworkCanMakeABridge) {
+  auto config = Shell("brctl addbr pods0 && cat /sys/class/net/pods0/bridge/stp_state");
+  config.mutable_linux()->mutable_security_context()->mutable_capabilities()->add_add_capabilities(
+      "NET_ADMIN");
+  EXPECT_EQ(Run(config).out, "0\n");
+  StopAndRemovePod(pod_);  // with the bridge
+}
+
 TEST_P(Process, ATerminalIsOneOnAllThreeDescriptors) {
   auto config = Shell("test -t 0 && test -t 1 && test -t 2 && echo terminal");
   config.set_tty(true);

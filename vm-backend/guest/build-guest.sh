@@ -23,8 +23,8 @@ set -euo pipefail
 # What the guest loads, in this order, each after what it depends on. Everything a pod may need is in the
 # template's memory already: loading a module in a clone costs ten times its share of the template.
 MODULES=(virtio_pci virtio_console virtio_scsi sd_mod virtio_net erofs overlay fuse
-         af_packet tun veth nf_tables binfmt_misc)
-OPTIONAL_MODULES=(af_packet tun veth nf_tables binfmt_misc)  # absent from some kernels
+         af_packet tun veth bridge nf_tables binfmt_misc)
+OPTIONAL_MODULES=(af_packet tun veth bridge nf_tables binfmt_misc)  # absent from some kernels
 
 fail() { echo "build-guest: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || fail "the program $1 is missing: apt-get install $2"; }

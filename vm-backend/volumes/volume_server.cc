@@ -55,7 +55,9 @@ Result<UniqueFd> DetachMount(const VolumeServer::Volume& volume) {
   const uint64_t everywhere =
       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (volume.recursive_readonly ? MOUNT_ATTR_RDONLY : 0);
   RETURN_IF_ERROR(SetMountAttributes(mount.get(), everywhere, Recursion::kRecursive));
-  RETURN_IF_ERROR(SetMountPropagation(mount.get(), MS_SLAVE, Recursion::kRecursive));
+  // What the host mounts there later shows, but not where all must be read-only: it would not be.
+  RETURN_IF_ERROR(SetMountPropagation(
+      mount.get(), volume.recursive_readonly ? MS_PRIVATE : MS_SLAVE, Recursion::kRecursive));
   if (volume.readonly)
     RETURN_IF_ERROR(SetMountAttributes(mount.get(), MOUNT_ATTR_RDONLY, Recursion::kOne));
   return mount;
