@@ -184,23 +184,6 @@ TEST(ImageCalls, StreamsSayWhatTheListSays) {
   EXPECT_TRUE(list->images(1).pinned());
 }
 
-TEST(ImageCalls, AVerboseStatusShowsTheConfiguration) {
-  ListedImages store;
-  store.images.resize(1);
-  store.images[0].id = "a";
-  store.images[0].config.entrypoint = {"/start"};
-  store.images[0].config.labels["of"] = "us";
-  v1::ImageStatusRequest request;
-  request.mutable_image()->set_image("a");
-  EXPECT_TRUE(ImageStatus(request, {}, store)->info().empty());
-  request.set_verbose(true);
-  const auto status = ImageStatus(request, {}, store);
-  ASSERT_TRUE(status);
-  const auto config = nlohmann::json::parse(status->info().at("info"))["imageSpec"]["config"];
-  EXPECT_EQ(config["Entrypoint"][0], "/start");
-  EXPECT_EQ(config["Labels"]["of"], "us");
-}
-
 TEST(ImageCalls, AnswerNothingForAnImageThatIsNotThere) {
   ListedImages store;
   v1::ImageStatusRequest request;
