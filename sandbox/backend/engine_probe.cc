@@ -23,8 +23,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -34,10 +32,7 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-void Report(const std::string& key, const std::string& value) {
-  const std::string line = key + "=" + value + "\n";
-  [[maybe_unused]] auto written = write(STDOUT_FILENO, line.data(), line.size());
-}
+void Report(const std::string& key, const std::string& value) { ReportFromProbe(key, value); }
 
 std::string ErrorOr(long result, const std::string& good = "ok") {
   return result < 0 ? strerrorname_np(errno) : good;
@@ -266,8 +261,8 @@ void Pry(const Arguments&) {
   while (true) pause();
 }
 
-const std::map<std::string, std::function<void(const Arguments&)>>& Verbs() {
-  static const std::map<std::string, std::function<void(const Arguments&)>> verbs = {
+const ProbeVerbs& Verbs() {
+  static const ProbeVerbs verbs = {
       {"pid", [](const Arguments&) { Report("pid", std::to_string(getpid())); }},
       {"session", [](const Arguments&) { Report("session", std::to_string(getsid(0))); }},
       {"ids", Ids},
@@ -371,14 +366,21 @@ const std::map<std::string, std::function<void(const Arguments&)>>& Verbs() {
 
 }  // namespace
 
-int RunProbe(int argc, char** argv) {
+void ReportFromProbe(const std::string& key, const std::string& value) {
+  const std::string line = key + "=" + value + "\n";
+  [[maybe_unused]] auto written = write(STDOUT_FILENO, line.data(), line.size());
+}
+
+int RunProbe(int argc, char** argv, const ProbeVerbs& more) {
+  ProbeVerbs verbs = Verbs();
+  verbs.insert(more.begin(), more.end());
   for (int i = 1; i < argc; ++i) {
     Arguments arguments;
     std::istringstream stream(argv[i]);
     std::string part;
     while (std::getline(stream, part, ':')) arguments.push_back(part);
-    const auto found = Verbs().find(arguments.at(0));
-    if (found == Verbs().end()) {
+    const auto found = verbs.find(arguments.at(0));
+    if (found == verbs.end()) {
       Report("unknown", argv[i]);
       return 99;
     }

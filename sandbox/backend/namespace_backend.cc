@@ -56,8 +56,8 @@ class NamespaceBackend final : public SandboxBackend {
   Container* Find(const std::string& id);
   Result<Container*> Need(const std::string& id);
   void Emit(pod::Event event);
-  // Drops an object once nothing of it is on the stack.
-  void Forget(const std::string& id);
+  // Frees the id, and drops the object once it has answered and nothing of it is on the stack.
+  void Forget(const std::string& id, Container* container);
   Status BeginSandbox(const spec::SandboxSpec& sandbox);
   void OnNamespaces(Result<SandboxNamespaces> made);
   void WatchInit();
@@ -77,6 +77,7 @@ class NamespaceBackend final : public SandboxBackend {
   std::unique_ptr<SandboxNamespacesMaker> maker_;
   EventLoop::Watch init_watch_;
   std::map<std::string, std::unique_ptr<Container>> containers_;
+  std::map<Container*, std::unique_ptr<Container>> leaving_;  // forgotten ones that still answer
   std::map<uint64_t, std::unique_ptr<ChildTask>> tasks_;
   std::map<uint64_t, std::unique_ptr<PortDialer>> dialers_;
   uint64_t next_key_ = 0;
@@ -107,12 +108,17 @@ void NamespaceBackend::Emit(pod::Event event) {
   }
 }
 
-void NamespaceBackend::Forget(const std::string& id) {
+void NamespaceBackend::Forget(const std::string& id, Container* container) {
   const auto found = containers_.find(id);
-  if (found == containers_.end()) return;
-  std::shared_ptr<Container> last(std::move(found->second));
+  if (found == containers_.end() || found->second.get() != container) return;
+  leaving_[container] = std::move(found->second);
   containers_.erase(found);
-  loop_.Post([last = std::move(last)]() mutable { last.reset(); });
+  // Verbs that wait behind the one that ended it are answered first.
+  container->AfterAll([this, container] {
+    std::shared_ptr<Container> last(std::move(leaving_.at(container)));
+    leaving_.erase(container);
+    loop_.Post([last = std::move(last)]() mutable { last.reset(); });
+  });
 }
 
 void NamespaceBackend::RunTask(UniqueFunction<Status()> work, Done done) {
@@ -242,8 +248,9 @@ void NamespaceBackend::DestroySandbox(Done done) {
   for (const auto& [id, container] : containers_) ids.push_back(id);
   for (const auto& id : ids) {
     ++pending->left;
-    containers_.at(id)->Remove([this, id, finish_one](Status status) mutable {
-      if (status) Forget(id);
+    Container* container = containers_.at(id).get();
+    container->Remove([this, id, container, finish_one](Status status) mutable {
+      if (status) Forget(id, container);
       finish_one(std::move(status));
     });
   }
@@ -263,9 +270,9 @@ void NamespaceBackend::CreateContainer(const pod::CreateContainerRequest& reques
   }
   auto& container = containers_[id];
   container = std::make_unique<Container>(context_, request.container());
-  container->Create(std::move(stdio), [this, id, done = std::move(done)](
+  container->Create(std::move(stdio), [this, id, raw = container.get(), done = std::move(done)](
                                           Result<pod::CreateContainerResponse> response) mutable {
-    if (!response) Forget(id);
+    if (!response) Forget(id, raw);
     done(std::move(response));
   });
 }
@@ -287,8 +294,8 @@ void NamespaceBackend::RemoveContainer(const pod::RemoveContainerRequest& reques
   const std::string& id = request.container_id();
   Container* container = Find(id);
   if (container == nullptr) return done({});
-  container->Remove([this, id, done = std::move(done)](Status status) mutable {
-    if (status) Forget(id);
+  container->Remove([this, id, container, done = std::move(done)](Status status) mutable {
+    if (status) Forget(id, container);
     done(std::move(status));
   });
 }

@@ -114,6 +114,24 @@ TEST_F(LifeOfAContainer, OneThatWasOnlyCreatedCanBeKilledAndRemoved) {
   EXPECT_EQ(List().containers_size(), 1);
 }
 
+TEST_F(LifeOfAContainer, VerbsThatWaitForACreateThatFailsAreAnswered) {
+  CreateSandbox();
+  pod::CreateContainerRequest create;
+  *create.mutable_container() = ProbeSpec("one", {});
+  pod::StartContainerRequest start;
+  start.set_container_id("one");
+  pod::RemoveContainerRequest remove;
+  remove.set_container_id("one");
+  std::string answers;
+  backend_->CreateContainer(create, Stdio(), [&](auto made) { answers += made ? "C" : "c"; });
+  backend_->StartContainer(start, [&](auto started) { answers += started ? "S" : "s"; });
+  // Ends the Create that is going on.
+  backend_->RemoveContainer(remove, [&](auto removed) { answers += removed ? "R" : "r"; });
+  backend_->DestroySandbox([&](auto destroyed) { answers += destroyed ? "D" : "d"; });
+  EXPECT_TRUE(Await([&] { return answers.size() == 4; }));
+  EXPECT_EQ(answers, "csRD");
+}
+
 TEST_F(LifeOfAContainer, RemoveEndsOneThatRunsAndTakesItsLayerAndGroup) {
   CreateSandbox();
   StartForever("one", {"daemon", "write:/file:x"});

@@ -167,7 +167,8 @@ void Container::UndoCreate(Error error) {
     done(tl::unexpected(std::move(error)));
     return;
   }
-  RemoveKernelObjects([this, error = std::move(error)](const Status&) mutable {
+  RemoveKernelObjects([this, error = std::move(error)](const Status& removed) mutable {
+    if (removed) cgroup_.reset();
     auto done = std::move(creating_);
     done(tl::unexpected(std::move(error)));
   });
@@ -314,6 +315,12 @@ void Container::Remove(Done done) {
       done(std::move(status));
       next();
     };
+    // Its Create failed and has undone everything.
+    if (!cgroup_) {
+      removed_ = std::move(complete);
+      FinishRemoveIfEnded();
+      return;
+    }
     RemoveKernelObjects([this, complete = std::move(complete)](Status status) mutable {
       if (!status) {
         complete(std::move(status));
@@ -324,6 +331,10 @@ void Container::Remove(Done done) {
       FinishRemoveIfEnded();
     });
   });
+}
+
+void Container::AfterAll(UniqueFunction<void()> then) {
+  queue_.Add([then = std::move(then)](SerialQueue::Finished) mutable { then(); });
 }
 
 void Container::FinishRemoveIfEnded() {

@@ -63,6 +63,8 @@ class Container {
   // Kills everything in it, at once, also a Create that hangs; then removes group and writable
   // layer. `done` comes after the events of all its processes.
   void Remove(Done done);
+  // Runs `then` once every verb that was called before has been answered.
+  void AfterAll(UniqueFunction<void()> then);
 
   spec::ContainerStatus Describe() const;
   const Cgroup* cgroup() const { return cgroup_ ? &*cgroup_ : nullptr; }

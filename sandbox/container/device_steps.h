@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "sandbox/base/result.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/container/plan.h"
@@ -11,7 +13,10 @@ namespace catamaran {
 
 // Nodes and links of the plan. What exists already stays.
 Status MakeDevices(int root_fd, const ContainerPlan& plan);
+// One node in a folder; what has the name already stays. device_node.cc
+Status MakeDeviceNode(int folder_fd, const std::string& name, const PlannedDevice& device);
 
+// terminal_device.cc: the two below.
 struct Terminal {
   UniqueFd master;
   UniqueFd slave;

@@ -4,10 +4,10 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sandbox/base/files.h"
+#include "sandbox/container/mount_guard.h"
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/process.h"
 #include "sandbox/kernel/safe_path.h"
@@ -15,41 +15,10 @@
 namespace catamaran {
 namespace {
 
-// The machine's /dev/null, verified: a link in its place is how CVE-2025-31133 works.
-Result<UniqueFd> OpenNullDevice() {
-  ASSIGN_OR_RETURN(auto device, OpenFile("/dev/null", O_RDWR | O_NOFOLLOW));
-  struct stat status;
-  if (fstat(device.get(), &status) != 0) return FailWithErrno("stat /dev/null");
-  if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
-    return Fail(ErrorCode::kFailedPrecondition, "/dev/null is not the null device");
-  return device;
-}
-
 Result<bool> IsDirectory(int fd) {
   struct stat status;
   if (fstat(fd, &status) != 0) return FailWithErrno("fstat");
   return S_ISDIR(status.st_mode);
-}
-
-Status CheckPropagation(const PlannedMount& mount) {
-  if (mount.propagation == spec::PRIVATE) return {};
-  ASSIGN_OR_RETURN(auto source, OpenFile(mount.source, O_PATH));
-  ASSIGN_OR_RETURN(const PropagationOf propagation, ReadPropagation(source.get()));
-  if (mount.propagation == spec::BIDIRECTIONAL && !propagation.shared)
-    return Fail(ErrorCode::kFailedPrecondition,
-                "propagation BIDIRECTIONAL needs \"{}\" to be on a shared mount", mount.source);
-  if (!propagation.shared && !propagation.slave)
-    return Fail(ErrorCode::kFailedPrecondition,
-                "propagation HOST_TO_CONTAINER needs \"{}\" to be on a shared or slave mount",
-                mount.source);
-  return {};
-}
-
-Status SetPropagationOf(const PlannedMount& mount, int mount_fd) {
-  if (mount.propagation == spec::BIDIRECTIONAL) return {};  // stays in the host's peer group
-  return SetMountPropagation(mount_fd,
-                             mount.propagation == spec::HOST_TO_CONTAINER ? MS_SLAVE : MS_PRIVATE,
-                             Recursion::kRecursive);
 }
 
 // Its root and ptmx are the machine's root's, whoever mounts it.
@@ -61,11 +30,6 @@ Status GiveDevptsTo(int devpts_fd, uid_t uid, gid_t gid) {
   return {};
 }
 
-std::string Describe(const PlannedMount& mount) {
-  return mount.field.empty() ? "mount " + mount.target
-                             : fmt::format("{} (mount {})", mount.field, mount.target);
-}
-
 Status Named(Status status, const std::string& doing) {
   if (!status) return tl::unexpected(std::move(status).error().While(doing));
   return status;
@@ -73,16 +37,9 @@ Status Named(Status status, const std::string& doing) {
 
 }  // namespace
 
-Status MountSteps::OpenSource(const PlannedMount& mount, UniqueFd& source) {
-  if (mount.kind != MountKind::kBind) return {};
-  // A folder that is missing is made, as containerd and docker do.
-  if (!mount.field.empty() && access(mount.source.c_str(), F_OK) != 0 && errno == ENOENT)
-    RETURN_IF_ERROR(MakeDirectories(mount.source, 0755));
-  RETURN_IF_ERROR(CheckPropagation(mount));
-  ASSIGN_OR_RETURN(source, CloneMount(AT_FDCWD, mount.source,
-                                      mount.recursive ? Recursion::kRecursive : Recursion::kOne));
-  RETURN_IF_ERROR(MapIds(mount, source.get()));
-  return SetPropagationOf(mount, source.get());
+std::string DescribeMount(const PlannedMount& mount) {
+  return mount.field.empty() ? "mount " + mount.target
+                             : fmt::format("{} (mount {})", mount.field, mount.target);
 }
 
 Result<int> MountSteps::NamespaceFor(const std::optional<IdMaps>& maps) {
@@ -103,13 +60,6 @@ Status MountSteps::MapIds(const PlannedMount& mount, int mount_fd) {
   if (auto mapped = IdMapMount(mount_fd, users, Recursion::kOne); !mapped)
     return tl::unexpected(
         std::move(mapped).error().While(fmt::format("uid_mappings: id-map \"{}\"", mount.source)));
-  return {};
-}
-
-Status MountSteps::OpenSources() {
-  ASSIGN_OR_RETURN(null_, OpenNullDevice());
-  for (const auto& mount : plan_.mounts)
-    RETURN_IF_ERROR(Named(OpenSource(mount, sources_.emplace_back()), Describe(mount)));
   return {};
 }
 
@@ -159,7 +109,9 @@ Result<UniqueFd> MountSteps::MakeMount(const PlannedMount& mount, UniqueFd sourc
 Status MountSteps::MountOne(const PlannedMount& mount, UniqueFd source, RootfsBuilder& builder) {
   ASSIGN_OR_RETURN(auto made, MakeMount(mount, std::move(source), builder));
   ASSIGN_OR_RETURN(auto target, OpenTarget(mount, made.get()));
+  RETURN_IF_ERROR(CheckMountPoint(mount, target.get(), proc_.get()));
   RETURN_IF_ERROR(AttachMount(made.get(), target.get()));
+  if (mount.type == "proc") proc_ = std::move(made);
   if (mount.type != "devpts") return {};
   RETURN_IF_ERROR(GiveDevptsTo(made.get(), plan_.root_uid, plan_.root_gid));
   devpts_ = std::move(made);
@@ -169,49 +121,7 @@ Status MountSteps::MountOne(const PlannedMount& mount, UniqueFd source, RootfsBu
 Status MountSteps::MountAll(RootfsBuilder& builder) {
   for (size_t i = 0; i < plan_.mounts.size(); ++i) {
     const PlannedMount& mount = plan_.mounts[i];
-    RETURN_IF_ERROR(Named(MountOne(mount, std::move(sources_[i]), builder), Describe(mount)));
-  }
-  return {};
-}
-
-Status MountSteps::MakePathsReadonly() {
-  for (const auto& path : plan_.readonly_paths) {
-    auto target = OpenInRoot(root_.get(), path, O_PATH);
-    if (!target && target.error().system_errno == ENOENT) continue;
-    if (!target) return tl::unexpected(std::move(target).error().While("read-only " + path));
-    ASSIGN_OR_RETURN(auto copy, CloneMount(target->get(), "", Recursion::kRecursive));
-    RETURN_IF_ERROR(SetMountAttributes(copy.get(), MOUNT_ATTR_RDONLY, Recursion::kRecursive));
-    RETURN_IF_ERROR(Named(AttachMount(copy.get(), target->get()), "read-only " + path));
-  }
-  return {};
-}
-
-Status MountSteps::MaskFolder(int target_fd) {
-  if (!empty_folder_.valid()) {
-    ASSIGN_OR_RETURN(empty_folder_,
-                     MakeFilesystem("tmpfs", {{"nr_blocks", "1"}, {"nr_inodes", "2"}},
-                                    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                        MOUNT_ATTR_NOEXEC));
-    return AttachMount(empty_folder_.get(), target_fd);
-  }
-  ASSIGN_OR_RETURN(auto mask, CloneMount(empty_folder_.get(), "", Recursion::kOne));
-  return AttachMount(mask.get(), target_fd);
-}
-
-Status MountSteps::Mask(int target_fd) {
-  ASSIGN_OR_RETURN(const bool directory, IsDirectory(target_fd));
-  if (directory) return MaskFolder(target_fd);
-  ASSIGN_OR_RETURN(auto mask, CloneMount(null_.get(), "", Recursion::kOne));
-  return AttachMount(mask.get(), target_fd);
-}
-
-Status MountSteps::MaskPaths() {
-  for (const auto& path : plan_.masked_paths) {
-    auto target = OpenInRoot(root_.get(), path, O_PATH);
-    const int error_number = target ? 0 : target.error().system_errno;
-    if (error_number == ENOENT || error_number == ENOTDIR) continue;
-    if (!target) return tl::unexpected(std::move(target).error().While("mask " + path));
-    RETURN_IF_ERROR(Named(Mask(target->get()), "mask " + path));
+    RETURN_IF_ERROR(Named(MountOne(mount, TakeSource(i), builder), DescribeMount(mount)));
   }
   return {};
 }

@@ -12,6 +12,9 @@
 
 namespace catamaran {
 
+// Its field and target, for messages.
+std::string DescribeMount(const PlannedMount& mount);
+
 // The child's mount work, in the order of the class's methods. All targets are found below the
 // root's descriptor by OpenOrCreateInRoot, all mounts are attached by descriptor: what the image
 // or a shared volume holds, or is made to hold meanwhile, can lead nowhere else.
@@ -40,13 +43,16 @@ class MountSteps {
   int null_fd() const { return null_.get(); }
 
  private:
+  // mount_sources.cc
   Status OpenSource(const PlannedMount& mount, UniqueFd& source);
+  UniqueFd TakeSource(size_t number);
   Status MapIds(const PlannedMount& mount, int mount_fd);
   // The user namespace with these maps: the sandbox's, or one that is made for them.
   Result<int> NamespaceFor(const std::optional<IdMaps>& maps);
   Status MountOne(const PlannedMount& mount, UniqueFd source, RootfsBuilder& builder);
   Result<UniqueFd> MakeMount(const PlannedMount& mount, UniqueFd source, RootfsBuilder& builder);
   Result<UniqueFd> OpenTarget(const PlannedMount& mount, int source_fd);
+  // path_masks.cc
   Status Mask(int target_fd);
   Status MaskFolder(int target_fd);
 
@@ -58,6 +64,7 @@ class MountSteps {
   UniqueFd null_;
   UniqueFd root_;
   UniqueFd devpts_;
+  UniqueFd proc_;          // the container's own
   UniqueFd empty_folder_;  // one read-only tmpfs for all masked folders
 };
 

@@ -1,17 +1,13 @@
 #include "sandbox/container/plan.h"
 
 #include <algorithm>
-#include <array>
 
 #include "sandbox/container/id_maps.h"
 #include "sandbox/container/plan_mounts.h"
+#include "sandbox/container/sysctls.h"
 
 namespace catamaran {
 namespace {
-
-constexpr std::array kIpcSysctls = {
-    "kernel/shmall",          "kernel/shmmax", "kernel/shmmni", "kernel/msgmax",
-    "kernel/shm_rmid_forced", "kernel/msgmnb", "kernel/msgmni", "kernel/sem"};
 
 // Ids become names of folders and groups.
 Status CheckId(const std::string& id, const char* field) {
@@ -179,31 +175,6 @@ Status ValidateSandbox(const spec::SandboxSpec& sandbox) {
   for (const auto& file : sandbox.files())
     RETURN_IF_ERROR(NormalContainerPath(file.container_path(), "files.container_path"));
   return {};
-}
-
-Result<std::string> SysctlPath(const spec::SandboxSpec& sandbox, const std::string& name) {
-  std::string path = name;
-  const auto separator = name.find_first_of("./");
-  if (separator != std::string::npos && name[separator] == '.')
-    for (char& c : path) c = c == '.' ? '/' : c == '/' ? '.' : c;
-  const bool malformed = path.empty() || path.front() == '/' || path.back() == '/' ||
-                         path.find("//") != std::string::npos ||
-                         path.find('\0') != std::string::npos ||
-                         ("/" + path + "/").find("/../") != std::string::npos ||
-                         ("/" + path + "/").find("/./") != std::string::npos;
-  if (malformed) return Fail(ErrorCode::kInvalidArgument, "sysctls \"{}\": malformed name", name);
-  const bool ipc = path.rfind("fs/mqueue/", 0) == 0 ||
-                   std::find(kIpcSysctls.begin(), kIpcSysctls.end(), path) != kIpcSysctls.end();
-  if (ipc && sandbox.ipc() == spec::NODE)
-    return Fail(ErrorCode::kInvalidArgument, "sysctls \"{}\": the pod shares the machine's ipc",
-                name);
-  const bool network = path.rfind("net/", 0) == 0 || path == "kernel/domainname";
-  if (network && sandbox.network() == spec::NODE)
-    return Fail(ErrorCode::kInvalidArgument, "sysctls \"{}\": the pod shares the machine's network",
-                name);
-  if (!ipc && !network)
-    return Fail(ErrorCode::kInvalidArgument, "sysctls \"{}\": not a namespaced sysctl", name);
-  return path;
 }
 
 }  // namespace catamaran

@@ -94,9 +94,4 @@ Result<ContainerPlan> PlanContainer(const PlanInput& input);
 // The checks of a SandboxSpec that need no kernel.
 Status ValidateSandbox(const spec::SandboxSpec& sandbox);
 
-// Whether a sysctl belongs to a namespace that the sandbox has of its own; the path below /proc/sys
-// ("net/ipv4/ip_forward"). kInvalidArgument otherwise. Names may be written with dots or, where a
-// component holds dots itself, with slashes (sysctl(8)).
-Result<std::string> SysctlPath(const spec::SandboxSpec& sandbox, const std::string& name);
-
 }  // namespace catamaran

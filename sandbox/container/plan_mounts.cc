@@ -3,10 +3,10 @@
 #include <sys/mount.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "sandbox/container/id_maps.h"
+#include "sandbox/container/mount_guard.h"
 
 namespace catamaran {
 namespace {
@@ -14,19 +14,6 @@ namespace {
 constexpr uint64_t kHardened = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
 constexpr size_t kMaximumMounts = 4096;
 constexpr uint32_t kTtyGroup = 5;
-
-// What lxcfs and the like put over single files of /proc; anything else there would hide the real
-// procfs from us (CVE-2023-27561) or from the container.
-constexpr std::array kAllowedInProc = {"/proc/cpuinfo",
-                                       "/proc/diskstats",
-                                       "/proc/meminfo",
-                                       "/proc/stat",
-                                       "/proc/swaps",
-                                       "/proc/uptime",
-                                       "/proc/loadavg",
-                                       "/proc/slabinfo",
-                                       "/proc/sys/kernel/ns_last_pid",
-                                       "/proc/sys/crypto/fips_enabled"};
 
 PlannedMount Filesystem(std::string target, std::string type,
                         std::vector<std::pair<std::string, std::string>> parameters,
@@ -115,17 +102,6 @@ Status AddSandboxFiles(const PlanInput& input, std::vector<PlannedMount>& mounts
   return {};
 }
 
-Status CheckTarget(const std::string& target, const std::string& field) {
-  if (target == "/")
-    return Fail(ErrorCode::kInvalidArgument,
-                "{}.container_path \"/\": the root file system is the image's", field);
-  if (IsAtOrBelow(target, "/proc") &&
-      std::find(kAllowedInProc.begin(), kAllowedInProc.end(), target) == kAllowedInProc.end())
-    return Fail(ErrorCode::kInvalidArgument,
-                "{}.container_path \"{}\": nothing is mounted over /proc", field, target);
-  return {};
-}
-
 Result<uint64_t> AttributesOf(const spec::Mount& mount, const std::string& field) {
   uint64_t attributes = mount.readonly() ? MOUNT_ATTR_RDONLY : 0;
   for (const auto& option : mount.options()) {
@@ -180,7 +156,7 @@ Result<PlannedMount> RequestedMount(const spec::Mount& mount, const spec::Sandbo
   planned.field = field;
   ASSIGN_OR_RETURN(planned.target,
                    NormalContainerPath(mount.container_path(), field + ".container_path"));
-  RETURN_IF_ERROR(CheckTarget(planned.target, field));
+  RETURN_IF_ERROR(CheckMountTarget(planned.target, field));
   RETURN_IF_ERROR(CheckCombination(mount, field));
   ASSIGN_OR_RETURN(planned.attributes, AttributesOf(mount, field));
   ASSIGN_OR_RETURN(planned.id_maps, IdMapsOf(mount, sandbox, field));

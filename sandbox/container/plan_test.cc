@@ -9,6 +9,7 @@
 
 #include "sandbox/container/plan_mounts.h"
 #include "sandbox/container/stage_channel.h"
+#include "sandbox/container/sysctls.h"
 
 namespace catamaran {
 namespace {

@@ -13,13 +13,10 @@
 
 #include <algorithm>
 #include <array>
-#include <climits>
-#include <cstring>
 #include <utility>
 
 #include "sandbox/base/files.h"
 #include "sandbox/container/program.h"
-#include "sandbox/kernel/safe_path.h"
 
 namespace catamaran {
 namespace {
@@ -188,24 +185,6 @@ Status InstallStdio(const ProcessStdio& stdio, int null_fd, uid_t uid) {
 Status InstallTerminal(int slave_fd, uid_t uid) {
   if (ioctl(slave_fd, TIOCSCTTY, 0) != 0) return FailWithErrno("make the terminal controlling");
   return InstallStdio({slave_fd, slave_fd, slave_fd}, -1, uid);
-}
-
-Result<UniqueFd> OpenWorkingDirectory(int root_fd, const std::string& cwd) {
-  auto folder = OpenOrCreateInRoot(root_fd, cwd.empty() ? "/" : cwd, TargetKind::kDirectory);
-  if (!folder)
-    return Fail(ErrorCode::kInvalidArgument, "process.cwd \"{}\": {}", cwd, folder.error().message);
-  return folder;
-}
-
-Status EnterWorkingDirectory(int folder_fd) {
-  if (fchdir(folder_fd) != 0) return FailWithErrno("enter process.cwd");
-  char path[PATH_MAX];
-  if (syscall(SYS_getcwd, path, sizeof path) < 0)
-    return Fail(ErrorCode::kInvalidArgument, "process.cwd: {}", strerror(errno));
-  // The kernel says "(unreachable)/..." of a folder that is not below the root.
-  if (path[0] != '/')
-    return Fail(ErrorCode::kInvalidArgument, "process.cwd is outside the container");
-  return {};
 }
 
 Error BecomeProgram(const spec::ProcessSpec& process, const Credentials& credentials) {

@@ -17,9 +17,8 @@
 #include "sandbox/base/files.h"
 #include "sandbox/container/id_maps.h"
 #include "sandbox/container/mapped_process.h"
-#include "sandbox/container/plan.h"
+#include "sandbox/container/sysctls.h"
 #include "sandbox/kernel/mounts.h"
-#include "sandbox/kernel/proc_handle.h"
 
 namespace catamaran {
 namespace {
@@ -80,30 +79,6 @@ struct ChildInput {
   uint64_t from_owner;  // CLONE_NEW*
   StageChannel* channel;
 };
-
-// Before Linux 5.19 the machine's root, since then that of the ipc namespace's user namespace.
-Status WriteSysctl(const ProcHandle& proc, const spec::SandboxSpec& sandbox,
-                   const std::string& path, const std::string& value) {
-  auto written = proc.Write("sys/" + path, value);
-  if (written || !sandbox.has_user_namespace() || path.starts_with("net/")) return written;
-  if (seteuid(RootOutside(sandbox.user_namespace().uids())) != 0)
-    return FailWithErrno("become the user namespace's root");
-  written = proc.Write("sys/" + path, value);
-  if (seteuid(0) != 0) return FailWithErrno("become root again");
-  return written;
-}
-
-Status ApplySysctls(const spec::SandboxSpec& sandbox) {
-  if (sandbox.sysctls().empty()) return {};
-  ASSIGN_OR_RETURN(auto proc, ProcHandle::OpenPrivate());
-  for (const auto& [name, value] : sandbox.sysctls()) {
-    ASSIGN_OR_RETURN(const std::string path, SysctlPath(sandbox, name));
-    if (auto written = WriteSysctl(proc, sandbox, path, value); !written)
-      return Fail(ErrorCode::kInvalidArgument, "sysctls \"{}\" = \"{}\": {}", name, value,
-                  written.error().message);
-  }
-  return {};
-}
 
 Status SetUp(const ChildInput& input) {
   const auto& sandbox = *input.sandbox;

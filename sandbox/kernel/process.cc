@@ -122,18 +122,6 @@ Status SendSignal(int pidfd, int signal) {
   return {};
 }
 
-void CloseDescriptorsExcept(std::vector<int> kept) {
-  std::sort(kept.begin(), kept.end());
-  unsigned first = 0;
-  for (const int fd : kept) {
-    if (fd < 0) continue;
-    const auto number = static_cast<unsigned>(fd);
-    if (number > first) close_range(first, number - 1, 0);
-    first = std::max(first, number + 1);
-  }
-  close_range(first, ~0U, 0);
-}
-
 Result<UniqueFd> OpenOwnNamespace(const char* name) {
   return OpenFile(std::string("/proc/thread-self/ns/") + name, O_RDONLY);
 }

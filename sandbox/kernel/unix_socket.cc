@@ -85,16 +85,6 @@ Result<UniqueFd> ConnectUnix(const std::string& path, int type) {
   return socket_fd;
 }
 
-Status CheckPeer(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
-    return FailWithErrno("SO_PEERCRED");
-  if (peer.uid != 0 && peer.uid != geteuid())
-    return Fail(ErrorCode::kPermissionDenied, "the peer runs as user {}", peer.uid);
-  return {};
-}
-
 Result<size_t> SendWithDescriptors(int socket, std::string_view data,
                                    std::span<const int> descriptors, int flags) {
   if (descriptors.size() > kMostDescriptorsAtOnce)
