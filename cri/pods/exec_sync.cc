@@ -1,5 +1,6 @@
 #include <csignal>
 
+#include "cri/pods/exec_sync_limits.h"
 #include "cri/pods/execution.h"
 #include "cri/pods/lookup.h"
 #include "cri/pods/operations.h"
@@ -12,11 +13,7 @@ namespace {
 
 using std::chrono::seconds;
 
-// Both streams together must fit into one gRPC message of 16 MiB.
-constexpr size_t kOutputLimit = (16 << 20) - 4096;
-// How long background children that hold the pipes may keep the call after the process itself has
-// ended; and how long the process may take to die of SIGKILL.
-constexpr seconds kDrainLimit{1};
+// How long the process may take to die of SIGKILL.
 constexpr seconds kKillLimit{5};
 
 Status Validate(const v1::ExecSyncRequest& request) {
@@ -38,8 +35,9 @@ Result<CapturedExecution> Begin(const PodTable::Member& member, const PodInUse& 
                                 const v1::ExecSyncRequest& request, Deadline deadline) {
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  ASSIGN_OR_RETURN(auto output, OutputCapture::Start(std::move(out.read_end),
-                                                     std::move(err.read_end), kOutputLimit));
+  ASSIGN_OR_RETURN(auto output,
+                   OutputCapture::Start(std::move(out.read_end), std::move(err.read_end),
+                                        kExecSyncLimits.output));
   pod::ExecRequest exec;
   *exec.mutable_args() = request.cmd();
   Stdio stdio;
@@ -91,7 +89,7 @@ Result<v1::ExecSyncResponse> ExecSync(const v1::ExecSyncRequest& request, const 
                 request.cmd(0), timeout.count());
   }
   ASSIGN_OR_RETURN(const spec::ExitStatus exit, execution.process.Exit());
-  RETURN_IF_ERROR(execution.output.Drain(deadline.Earlier(Deadline::After(kDrainLimit))));
+  RETURN_IF_ERROR(execution.output.Drain(deadline.Earlier(Deadline::After(kExecSyncLimits.drain))));
 
   v1::ExecSyncResponse response;
   response.set_exit_code(exit.exit_code());

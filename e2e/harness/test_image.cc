@@ -129,6 +129,7 @@ Result<std::string> LayerTar(const std::vector<ImageFile>& files) {
     archive_entry_set_mtime(entry.get(), 1767225600, 0);
     archive_entry_set_filetype(entry.get(), file.type == 'd'   ? AE_IFDIR
                                             : file.type == 'l' ? AE_IFLNK
+                                            : file.type == 'p' ? AE_IFIFO
                                                                : AE_IFREG);
     if (file.type == 'l') archive_entry_set_symlink(entry.get(), file.target.c_str());
     if (file.type == 'h') archive_entry_set_hardlink(entry.get(), file.target.c_str());

@@ -12,7 +12,7 @@ struct ImageFile {
   std::string path;     // without a leading slash
   std::string content;  // of a regular file
   unsigned mode = 0644;
-  char type = 'f';     // f file, d folder, l symlink, h hard link
+  char type = 'f';     // f file, d folder, l symlink, h hard link, p FIFO
   std::string target;  // of links
   unsigned uid = 0, gid = 0;
 };

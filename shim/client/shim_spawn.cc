@@ -3,50 +3,19 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 
-#include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U  // Linux 6.3
-#endif
 
 namespace catamaran {
 namespace {
 
 // posix_spawn's dup2 actions run in order: sources must not be overwritten by an earlier target.
 constexpr int kFirstSafeFd = 16;
-
-Result<UniqueFd> MakeMemfd() {
-  const char* name = "catamaran-shim";
-  int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-  // A kernel that does not know the flag makes every memfd executable.
-  if (fd < 0 && errno == EINVAL) fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  if (fd < 0) return FailWithErrno("memfd_create");
-  return UniqueFd(fd);
-}
-
-Status CopyAndSeal(int from, int to) {
-  while (true) {
-    const ssize_t count = sendfile(to, from, nullptr, 16 << 20);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return FailWithErrno("copy the shim's program");
-    if (count == 0) break;
-  }
-  if (fchmod(to, 0500) != 0) return FailWithErrno("fchmod of the shim's program");
-  if (fcntl(to, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
-    return FailWithErrno("seal the shim's program");
-  // A writable descriptor cannot be executed (ETXTBSY), sealed or not.
-  return {};
-}
 
 Result<UniqueFd> DuplicateHigh(int fd) {
   UniqueFd copy(fcntl(fd, F_DUPFD_CLOEXEC, kFirstSafeFd));
@@ -117,18 +86,6 @@ Result<SpawnedProcess> SpawnProgram(const UniqueFd& program, const std::vector<s
     return failure;
   }
   return process;
-}
-
-Result<UniqueFd> OpenProgramForShims(const std::string& path) {
-  ASSIGN_OR_RETURN(auto file, OpenFile(path, O_RDONLY));
-  auto memfd = MakeMemfd();
-  if (!memfd) {
-    if (memfd.error().system_errno == EACCES) return file;  // vm.memfd_noexec=2
-    return tl::unexpected(std::move(memfd).error());
-  }
-  RETURN_IF_ERROR(CopyAndSeal(file.get(), memfd->get()));
-  // Executed through a descriptor that never could write.
-  return OpenFile(fmt::format("/proc/self/fd/{}", memfd->get()), O_RDONLY);
 }
 
 }  // namespace catamaran

@@ -38,7 +38,10 @@ Result<SpawnedProcess> SpawnProgram(const UniqueFd& program, const std::vector<s
 
 // A copy of the program that nothing can write to, for all shims of this daemon: their pages are
 // shared, and a container that reaches /proc/<pid>/exe cannot overwrite it (CVE-2019-5736). A
-// sealed memfd; where vm.memfd_noexec forbids executing one, the file itself, opened read-only.
+// sealed memfd; where vm.memfd_noexec forbids executing one, OpenOnReadonlyMount. shim_program.cc
 Result<UniqueFd> OpenProgramForShims(const std::string& path);
+// The file itself on a read-only mount of its own, attached nowhere: opened again by
+// /proc/<pid>/exe it still cannot be written. Needs CAP_SYS_ADMIN.
+Result<UniqueFd> OpenOnReadonlyMount(const std::string& path);
 
 }  // namespace catamaran
