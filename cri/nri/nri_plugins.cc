@@ -44,6 +44,16 @@ Status NriPlugins::Tell(nri::Event event, const Claim& claim, const Describe& de
   return {};
 }
 
+Status NriPlugins::UpdatePodSandbox(const nri::UpdatePodSandboxRequest& request,
+                                    Deadline deadline) {
+  bool claimed = false;
+  for (const auto& plugin : Claimed(nri::UPDATE_POD_SANDBOX, nullptr, &claimed)) {
+    ASSIGN_OR_RETURN(const auto turn, plugin->TakeTurn(deadline));
+    RETURN_IF_ERROR(plugin->Ask(MethodOf(nri::UPDATE_POD_SANDBOX), request.SerializeAsString()));
+  }
+  return {};
+}
+
 Result<PluginAnswers> NriPlugins::CreateContainer(const Claim& claim,
                                                   const nri::EventRequest& request,
                                                   Deadline deadline) {

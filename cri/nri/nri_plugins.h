@@ -61,6 +61,9 @@ class NriPlugins {
   // the error; of all others errors are noticed only.
   Status Tell(nri::Event event, const Claim& claim, const Describe& describe, Deadline deadline);
 
+  // Tells of new limits of a pod as a whole. The first plugin that refuses is the error.
+  Status UpdatePodSandbox(const nri::UpdatePodSandboxRequest& request, Deadline deadline);
+
   // Asks all for adjustments of a container that is being created, each being shown what those
   // before it asked; then those that validate. `request` is the container before that.
   Result<PluginAnswers> CreateContainer(const Claim& claim, const nri::EventRequest& request,

@@ -1,5 +1,6 @@
 #include "cri/pods/nri_events.h"
 
+#include "cri/nri/describe.h"
 #include "cri/pods/nri_updates.h"
 #include "cri/pods/nri_view.h"
 
@@ -77,6 +78,22 @@ Status TellSandboxRuns(Pods& pods, const std::shared_ptr<Pod>& pod, const record
         return request;
       },
       call.deadline);
+}
+
+Status TellSandboxUpdate(Pods& pods, Pod& pod,
+                         const runtime::v1::UpdatePodSandboxResourcesRequest& wanted,
+                         const CallContext& call) {
+  if (!pods.nri().any()) return {};
+  nri::UpdatePodSandboxRequest request;
+  *request.mutable_pod() = Describe(pod).pod();
+  *request.mutable_overhead_linux_resources() = DescribeResources(wanted.overhead());
+  *request.mutable_linux_resources() = DescribeResources(wanted.resources());
+  return pods.nri().UpdatePodSandbox(request, call.deadline);
+}
+
+void TellSandboxUpdated(Pods& pods, Pod& pod, const CallContext& call) {
+  (void)pods.nri().Tell(
+      nri::POST_UPDATE_POD_SANDBOX, nullptr, [&] { return Describe(pod); }, call.deadline);
 }
 
 void TellSandboxStopped(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call) {

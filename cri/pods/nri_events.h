@@ -18,6 +18,11 @@ void MarkKnownToPlugins(Pod& pod);
 // The sandbox is made and nobody can see it yet. `ready` is the record as it shall be.
 Status TellSandboxRuns(Pods& pods, const std::shared_ptr<Pod>& pod, const record::PodRecord& ready,
                        const CallContext& call);
+// Its limits as a whole are about to change, and have changed.
+Status TellSandboxUpdate(Pods& pods, Pod& pod,
+                         const runtime::v1::UpdatePodSandboxResourcesRequest& wanted,
+                         const CallContext& call);
+void TellSandboxUpdated(Pods& pods, Pod& pod, const CallContext& call);
 // Its containers have ended; its network is still there.
 void TellSandboxStopped(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call);
 void TellSandboxRemoved(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call);

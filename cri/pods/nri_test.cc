@@ -105,6 +105,24 @@ TEST_F(NriPods, EveryEventOfALifeOnceAndInOrder) {
   ExpectNothingLeft();
 }
 
+TEST_F(NriPods, NewLimitsOfAPodAreToldBeforeAndAfter) {
+  TestPlugin& plugin = Connect();
+  const auto pod = Run("web");
+  v1::UpdatePodSandboxResourcesRequest request;
+  request.set_pod_sandbox_id(*pod);
+  request.mutable_resources()->set_cpu_shares(200);
+  request.mutable_overhead()->set_cpu_shares(20);
+  ASSERT_OK(UpdatePodSandboxResources(request, Call(), *pods_));
+  EXPECT_EQ(plugin.MethodsOf(*pod),
+            (Methods{"RunPodSandbox", "UpdatePodSandbox", "PostUpdatePodSandbox"}));
+  nri::UpdatePodSandboxRequest told;
+  ASSERT_TRUE(told.ParseFromString(plugin.events()[1].payload));
+  EXPECT_EQ(told.linux_resources().cpu().shares().value(), 200u);
+  EXPECT_EQ(told.overhead_linux_resources().cpu().shares().value(), 20u);
+  Refusing("UpdatePodSandbox");
+  EXPECT_FALSE(UpdatePodSandboxResources(request, Call(), *pods_));
+}
+
 TEST_F(NriPods, AContainerThatEndsByItselfIsToldOfWithoutARemoval) {
   TestPlugin& plugin = Connect();
   const auto pod = Run("web");

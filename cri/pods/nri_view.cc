@@ -35,6 +35,10 @@ nri::PodSandbox NriPod(const record::PodRecord& record) {
   *out.mutable_annotations() = record.config().annotations();
   out.set_runtime_handler(record.runtime_handler());
   *out.mutable_linux() = DescribePod(record.sandbox(), record.config());
+  if (record.has_overhead())
+    *out.mutable_linux()->mutable_pod_overhead() = DescribeResources(record.overhead());
+  if (record.has_resources())
+    *out.mutable_linux()->mutable_pod_resources() = DescribeResources(record.resources());
   *out.mutable_ips() = record.ips();
   return out;
 }

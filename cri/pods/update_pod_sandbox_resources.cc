@@ -1,6 +1,7 @@
 // KEP-5419: the kubelet tells of new limits of a pod as a whole, after it has written its own
 // group.
 #include "cri/pods/lookup.h"
+#include "cri/pods/nri_events.h"
 #include "cri/pods/operations.h"
 #include "cri/pods/shim_link.h"
 #include "cri/translate/host_facts.h"
@@ -43,13 +44,17 @@ Result<v1::UpdatePodSandboxResourcesResponse> UpdatePodSandboxResources(
   ASSIGN_OR_RETURN(const auto update, Translate(request, *pod, pods));
   ASSIGN_OR_RETURN(auto turn, Turn::Take(pod, pod->resizing, call.deadline, call));
   ASSIGN_OR_RETURN(const PodInUse in_use, UsePod(pods, pod, call));
+  RETURN_IF_ERROR(TellSandboxUpdate(pods, *pod, request, call));
   RETURN_IF_ERROR(in_use.shim->UpdateResources(update, call.deadline));
-  std::lock_guard lock(pod->mutex);
-  record::PodRecord merged = pod->record;
-  MergeResources(request.resources(), merged.mutable_resources());
-  MergeResources(request.overhead(), merged.mutable_overhead());
-  RETURN_IF_ERROR(pods.records().Save(merged));
-  pod->record = std::move(merged);
+  {
+    std::lock_guard lock(pod->mutex);
+    record::PodRecord merged = pod->record;
+    MergeResources(request.resources(), merged.mutable_resources());
+    MergeResources(request.overhead(), merged.mutable_overhead());
+    RETURN_IF_ERROR(pods.records().Save(merged));
+    pod->record = std::move(merged);
+  }
+  TellSandboxUpdated(pods, *pod, call);
   return v1::UpdatePodSandboxResourcesResponse();
 }
 

@@ -70,6 +70,7 @@ Result<std::unique_ptr<Runtime>> Runtime::StartCatamaran(const WorldPaths& world
   RETURN_IF_ERROR(WriteCniConfiguration(base + "/cni", "bench-own", "10.91.0.0/16"));
   const std::string text = fmt::format(
       "listen: unix://{0}/catamaran.sock\nroot: {1}/root\nrun: {0}\ncgroup_root: {2}/pods\n"
+      "nri: {{socket: {0}/nri/nri.sock, plugin_dir: {1}/nri-plugins}}\n"
       "allow_emulation: true\ntemplates: {3}\nlog: {{level: warn}}\nnetwork: {4}\n{5}{6}",
       run, base, world.cgroup_root + "/catamaran-" + kind, TemplateFolder(), network,
       network == "cni"

@@ -52,6 +52,7 @@ class Cni : public ::testing::TestWithParam<std::string> {
   std::string ConfigText() const {
     return fmt::format(
         "root: {0}/root\nrun: {1}\ncgroup_root: {2}\nnetwork: cni\n"
+        "nri: {{socket: {1}/nri/nri.sock, plugin_dir: {0}/nri-plugins}}\n"
         "cni:\n  conf_dir: {0}/net.d\n  bin_dirs: [/usr/lib/cni, {3}]\n"
         "allow_emulation: true\nshim: {4}/catamaran-shim\ntemplates: {5}\n",
         base_, run_, cgroup_root_,
