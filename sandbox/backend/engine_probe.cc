@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -254,7 +253,8 @@ void Pry(const Arguments&) {
     }
   }
   if (stream != nullptr) closedir(stream);
-  Report("pry", fmt::format("{} seen, {} traced, {} opened", seen, traced, opened));
+  Report("pry", std::to_string(seen) + " seen, " + std::to_string(traced) + " traced, " +
+                    std::to_string(opened) + " opened");
 }
 
 [[noreturn]] void Forever(const Arguments&) {
