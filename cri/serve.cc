@@ -57,12 +57,13 @@ void WriteNotice(const std::string& text) { Log(LogLevel::kWarn, "notice", {{"wh
 Result<std::unique_ptr<PodNetwork>> MakeNetwork(const Config& config) {
   if (config.network == Config::Network::kBuiltin) {
     return MakeBuiltinNetwork(
-        {config.root, config.run, config.builtin_cidr_v4, config.builtin_cidr_v6});
+        {config.root, config.run, config.builtin_cidr_v4, config.builtin_cidr_v6, config.shim});
   }
   return MakeCniNetwork({.root = config.root,
                          .run = config.run,
                          .conf_dir = config.cni_conf_dir,
                          .bin_dirs = config.cni_bin_dirs,
+                         .shim = config.shim,
                          .notice = WriteNotice});
 }
 

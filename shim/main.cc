@@ -1,6 +1,7 @@
 // catamaran-shim --pod-id ID --folder DIR --backend ns|vm|fake --cgroup PATH
 // catamaran-shim keep-templates --root DIR
 // catamaran-shim probe --of host|ns|vm ...
+// catamaran-shim network-namespace UID_MAP GID_MAP
 //
 // One pod's shim, started by the daemon with its listening socket as descriptor 3 and its lock as
 // descriptor 4. It serves the pod protocol until it is told to shut down and lives on when the
@@ -21,6 +22,7 @@
 #include "shim/backend_factory.h"
 #include "shim/client/shim_lock.h"
 #include "shim/client/shim_spawn.h"
+#include "shim/network_namespace_command.h"
 #include "shim/probe_command.h"
 #include "shim/shim_server.h"
 #include "shim/template_keeper_process.h"
@@ -83,6 +85,8 @@ Status Serve(const Arguments& arguments) {
 Status Main(int argc, char** argv) {
   // No shim: it holds no pod, no lock and no socket.
   if (argc > 1 && argv[1] == std::string_view("probe")) return RunProbeCommand(argc, argv);
+  if (argc > 1 && argv[1] == std::string_view("network-namespace"))
+    return RunNetworkNamespaceCommand(argc, argv);
   InitAbortSteps("shim");
   prctl(PR_SET_NAME, "catamaran-shim");
   setsid();

@@ -10,6 +10,8 @@ namespace catamaran {
 // without any process. Returns a descriptor of it. The folder must exist; a file that is in the
 // way is removed. Undoes itself when it fails.
 Result<UniqueFd> PinNewNetworkNamespace(const HostPath& path);
+// The same with one that was made already.
+Status PinNetworkNamespace(int namespace_fd, const HostPath& path);
 // Absent is fine. The namespace goes with its last process.
 Status UnpinNetworkNamespace(const HostPath& path);
 

@@ -33,6 +33,7 @@ struct PodNetworkRequest {
     std::vector<std::string> servers, searches, options;
   };
   std::optional<Dns> dns;
+  std::optional<spec::UserNamespace> user_namespace;  // that is to own the network namespace
   std::string cgroup_parent;  // the group that the kubelet made for the pod; may be empty
 };
 

@@ -63,7 +63,8 @@ Result<std::vector<std::string>> AttachNetwork(Pods& pods, const Pod& pod,
                                                const v1::PodSandboxConfig& config,
                                                const CallContext& call,
                                                spec::SandboxSpec* sandbox) {
-  ASSIGN_OR_RETURN(const PodNetworkRequest request, TranslatePodNetwork(config, pod.id));
+  ASSIGN_OR_RETURN(PodNetworkRequest request, TranslatePodNetwork(config, pod.id));
+  if (sandbox->has_user_namespace()) request.user_namespace = sandbox->user_namespace();
   auto network = pods.network().Attach(request, call.deadline);
   if (!network) return tl::unexpected(std::move(network).error().While("attach the network"));
   ApplyNetwork(*network, sandbox);

@@ -101,7 +101,11 @@ TEST(StatusCall, NamesEveryHandlerAndTheDefaultByTheEmptyName) {
   EXPECT_EQ(names, (std::vector<std::string>{"", "ns", "vm"}));
   EXPECT_TRUE(status->runtime_handlers(1).features().recursive_read_only_mounts());
   EXPECT_TRUE(status->runtime_handlers(2).features().recursive_read_only_mounts());
-  EXPECT_FALSE(status->runtime_handlers(1).features().user_namespaces());
+  // An administrator may have forbidden them.
+  const bool users = *ReadFile("/proc/sys/user/max_user_namespaces") != "0\n";
+  EXPECT_EQ(status->runtime_handlers(1).features().user_namespaces(), users);
+  EXPECT_FALSE(status->runtime_handlers(2).features().user_namespaces()) << "volumes of a VM";
+  EXPECT_EQ(status->features().user_namespaces_host_network(), users);
   EXPECT_TRUE(status->info().empty());
 }
 

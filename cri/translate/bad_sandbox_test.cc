@@ -141,15 +141,18 @@ INSTANTIATE_TEST_SUITE_P(
         BadRequest{"MappingsForTheNode",
                    [](TestInput& in) { Users(in, 0, 1000, 10)->set_mode(v1::NODE); },
                    "userns_options.uids: 2 is wrong: must be empty with mode NODE"},
-        BadRequest{"UserNamespace", [](TestInput& in) { Users(in, 0, 65536, 65536); },
-                   "namespace_options.userns_options: not supported", false,
-                   ErrorCode::kUnimplemented},
-        BadRequest{"UsersWithTheNodesNetwork",
+        BadRequest{"UsersWithTheNodesPids",
                    [](TestInput& in) {
                      Users(in, 0, 1000, 10);
-                     Options(in)->set_network(v1::NODE);
+                     Options(in)->set_pid(v1::NODE);
                    },
-                   "namespace_options.network: 'NODE' is wrong: must be other than NODE in a user"},
+                   "namespace_options.pid: 'NODE' is wrong: must be other than NODE in a user"},
+        BadRequest{"UsersWithTheNodesIpc",
+                   [](TestInput& in) {
+                     Users(in, 0, 1000, 10);
+                     Options(in)->set_ipc(v1::NODE);
+                   },
+                   "namespace_options.ipc: 'NODE' is wrong: must be other than NODE in a user"},
         BadRequest{"VmOnTheNodesNetwork", [](TestInput& in) { Options(in)->set_network(v1::NODE); },
                    "network: 'NODE' is wrong: must be POD: a virtual machine", true},
         BadRequest{"VmWithTheNodesPids", [](TestInput& in) { Options(in)->set_pid(v1::NODE); },

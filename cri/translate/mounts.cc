@@ -62,6 +62,12 @@ Status TranslatePropagation(const CriMount& mount, const std::string& field,
                       "PROPAGATION_PRIVATE: mounts do not travel between the host and a virtual "
                       "machine");
   }
+  if (mount.propagation() == runtime::v1::PROPAGATION_BIDIRECTIONAL &&
+      input.sandbox.has_user_namespace()) {
+    return WrongField(field + ".propagation", name,
+                      "PROPAGATION_PRIVATE or _HOST_TO_CONTAINER in a user namespace of the pod: "
+                      "what is mounted there never shows on the node");
+  }
   if (!is_private && out->has_image()) {
     return WrongField(field + ".propagation", name, "PROPAGATION_PRIVATE for an image");
   }

@@ -87,19 +87,20 @@ Status RefuseForVm(const NamespaceOption& options) {
   return {};
 }
 
-// Checked first, so that a wrong request is told what is wrong with it; then refused.
-Status RefuseUserNamespace(const NamespaceOption& options) {
+Status TranslateUserNamespace(const NamespaceOption& options, spec::SandboxSpec* out) {
   if (!options.has_userns_options()) return {};
-  ASSIGN_OR_RETURN(const spec::UserNamespace users, ToUserNamespace(options.userns_options()));
+  ASSIGN_OR_RETURN(spec::UserNamespace users, ToUserNamespace(options.userns_options()));
   if (users.uids_size() == 0) return {};
-  const std::pair<const char*, NamespaceMode> others[] = {
-      {".network", options.network()}, {".pid", options.pid()}, {".ipc", options.ipc()}};
+  // The node's network can be shared: its owner stays the node, and the pod may only use it.
+  const std::pair<const char*, NamespaceMode> others[] = {{".pid", options.pid()},
+                                                          {".ipc", options.ipc()}};
   for (const auto& [name, mode] : others) {
     if (mode == runtime::v1::NODE) {
       return WrongField(kOptions + name, "NODE", "other than NODE in a user namespace of the pod");
     }
   }
-  return UnsupportedField(kOptions + ".userns_options", "pods run with the machine's user ids");
+  *out->mutable_user_namespace() = std::move(users);
+  return {};
 }
 
 }  // namespace
@@ -119,7 +120,7 @@ Status TranslateSandboxNamespaces(const runtime::v1::LinuxSandboxSecurityContext
   out->set_network(static_cast<spec::NamespaceMode>(options.network()));
   out->set_pid(static_cast<spec::NamespaceMode>(options.pid()));
   out->set_ipc(static_cast<spec::NamespaceMode>(options.ipc()));
-  return RefuseUserNamespace(options);
+  return TranslateUserNamespace(options, out);
 }
 
 Status TranslateContainerNamespaces(const runtime::v1::LinuxContainerSecurityContext& context,

@@ -15,6 +15,8 @@ namespace catamaran {
 inline constexpr int kShimListenerFd = 3;
 inline constexpr int kShimLockFd = 4;
 inline constexpr int kShimProgramFd = 5;  // closed by the shim itself
+// Of `catamaran-shim network-namespace`, which has neither of the first two: where it answers.
+inline constexpr int kNamespaceSocketFd = 6;
 // In the pod's folder, where a shim could not begin: why.
 inline constexpr char kShimErrorFile[] = "shim.error";
 

@@ -6,6 +6,7 @@
 #include "cri/network/builtin/nft_rules.h"
 #include "cri/network/builtin/pod_link.h"
 #include "cri/network/builtin/pod_rate.h"
+#include "cri/network/mapped_netns.h"
 #include "cri/network/netns_pin.h"
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
@@ -98,6 +99,7 @@ Result<std::unique_ptr<BuiltinNetwork>> BuiltinNetwork::Make(const BuiltinNetwor
     network->records_.emplace(record.pod_id(), std::move(record));
   }
   network->ranges_ = std::move(ranges);
+  network->shim_ = options.shim;
   network->pod_cidr_ = std::move(pod_cidr);
   RETURN_IF_ERROR(EnableForwarding(UsesV6(network->ranges_)));
   RETURN_IF_ERROR(network->UpdateRules(Deadline::After(kRulesPatience)));
@@ -204,9 +206,12 @@ Status BuiltinNetwork::UpdateRules(Deadline deadline) {
   return RunNft(NftRules(tag_, now), deadline);
 }
 
-Status BuiltinNetwork::Connect(const Record& record, Deadline deadline) {
+Status BuiltinNetwork::Connect(const Record& record, const PodNetworkRequest& request,
+                               Deadline deadline) {
   RETURN_IF_ERROR(store_.Save(record));
-  ASSIGN_OR_RETURN(const auto netns, PinNewNetworkNamespace(HostPath(record.netns())));
+  ASSIGN_OR_RETURN(
+      const auto netns,
+      PinPodNetworkNamespace(HostPath(record.netns()), request.user_namespace, shim_, deadline));
   RETURN_IF_ERROR(
       ConnectPod(record.host_link(), record.interface(), netns.get(),
                  record.host_ports().empty() ? LoopbackRouting::kOff : LoopbackRouting::kOn));
@@ -228,7 +233,7 @@ Result<PodNetworkResult> BuiltinNetwork::Attach(const PodNetworkRequest& request
   }
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Record record, Reserve(planned));
-    auto connected = Connect(record, deadline);
+    auto connected = Connect(record, request, deadline);
     if (connected) {
       PodNetworkResult result;
       result.netns = HostPath(record.netns());

@@ -20,6 +20,7 @@ struct BuiltinNetworkOptions {
   HostPath run;   // for netns pins: <run>/netns
   std::string cidr_v4 = "10.88.0.0/16";
   std::string cidr_v6;  // empty: IPv4 only
+  HostPath shim;        // catamaran-shim, for pods with a user namespace
 };
 Result<std::unique_ptr<PodNetwork>> MakeBuiltinNetwork(const BuiltinNetworkOptions& options);
 
@@ -56,7 +57,7 @@ class BuiltinNetwork final : public PodNetwork {
   Result<uint32_t> NextFreeSlot() const;
   Result<bool> IsSomebodyElses(const Record& record, Netlink& netlink) const;
   uint32_t Slots() const;  // how many the ranges have
-  Status Connect(const Record& record, Deadline deadline);
+  Status Connect(const Record& record, const PodNetworkRequest& request, Deadline deadline);
   Status TearDown(const Record& record, Deadline deadline);
   Status UpdateRules(Deadline deadline);
   Status Sweep();
@@ -67,6 +68,7 @@ class BuiltinNetwork final : public PodNetwork {
   const HostPath pins_;
   const std::string tag_;  // of everything this daemon makes in the machine's namespace
   const std::string boot_id_;
+  HostPath shim_;
 
   PodClaims claims_;
   // Guards what follows; never held while waiting for anything but disks.

@@ -13,6 +13,7 @@
 #include "cri/network/cni/plugin_guard.h"
 #include "cri/network/cni/pod_interface.h"
 #include "cri/network/cni/runtime_config.h"
+#include "cri/network/mapped_netns.h"
 #include "cri/network/netns_pin.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink_message.h"
@@ -61,6 +62,7 @@ CniNetwork::CniNetwork(const CniNetworkOptions& options, AttachmentStore store, 
       guards_(options.run / "cni"),
       runner_(options.bin_dirs),
       boot_id_(std::move(boot_id)),
+      shim_(options.shim),
       notice_(options.notice),
       retry_interval_(options.retry_interval) {}
 
@@ -138,9 +140,11 @@ Result<std::shared_lock<std::shared_timed_mutex>> CniNetwork::KeepGarbageCollect
 }
 
 Result<PodNetworkResult> CniNetwork::Connect(const CniNetworkList& network, Attachment attachment,
+                                             const std::optional<spec::UserNamespace>& users,
                                              Deadline deadline) {
   RETURN_IF_ERROR(Keep(attachment));
-  ASSIGN_OR_RETURN(const auto netns, PinNewNetworkNamespace(HostPath(attachment.netns())));
+  ASSIGN_OR_RETURN(const auto netns,
+                   PinPodNetworkNamespace(HostPath(attachment.netns()), users, shim_, deadline));
   ASSIGN_OR_RETURN(const auto guard, PluginGuard::Begin(guards_ / attachment.pod_id()));
   ASSIGN_OR_RETURN(const auto result,
                    PluginChain(runner_, network).Add(attachment, guard.fd(), deadline));
@@ -174,7 +178,8 @@ Result<PodNetworkResult> CniNetwork::Attach(const PodNetworkRequest& request, De
   if (!FindAttachment(request.pod).pod_id().empty())
     return Fail(ErrorCode::kAlreadyExists, "pod {} has a network already", request.pod.value());
   ASSIGN_OR_RETURN(const auto no_garbage, KeepGarbageCollectorOut(deadline));
-  auto connected = Connect(*network, attachment, deadline.Earlier(Deadline::After(kAddPatience)));
+  auto connected = Connect(*network, attachment, request.user_namespace,
+                           deadline.Earlier(Deadline::After(kAddPatience)));
   if (connected) return connected;
   // Where this fails too, the record stays and a later Detach carries on.
   const Attachment made = FindAttachment(request.pod);

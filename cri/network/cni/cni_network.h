@@ -23,6 +23,7 @@ struct CniNetworkOptions {
   HostPath run;       // for netns pins: <run>/netns; for guards: <run>/cni
   HostPath conf_dir;  // "/etc/cni/net.d"
   std::vector<HostPath> bin_dirs;
+  HostPath shim;                                   // catamaran-shim, for pods with a user namespace
   std::function<void(const std::string&)> notice;  // what an administrator should read; any thread
   std::chrono::milliseconds status_interval{10'000};  // how often STATUS is asked
   std::chrono::milliseconds retry_interval{10'000};   // how often a failed DEL is tried again
@@ -53,6 +54,7 @@ class CniNetwork final : public PodNetwork {
 
   Result<Attachment> Plan(const CniNetworkList& network, const PodNetworkRequest& request) const;
   Result<PodNetworkResult> Connect(const CniNetworkList& network, Attachment attachment,
+                                   const std::optional<spec::UserNamespace>& users,
                                    Deadline deadline);
   Attachment FindAttachment(const PodId& pod) const;  // with an empty pod_id: none
   Status Keep(const Attachment& attachment);
@@ -75,6 +77,7 @@ class CniNetwork final : public PodNetwork {
   const HostPath pins_, guards_;
   const PluginRunner runner_;
   const std::string boot_id_;
+  const HostPath shim_;
   const std::function<void(const std::string&)> notice_;
   const std::chrono::milliseconds retry_interval_;
   PodClaims claims_;
