@@ -202,6 +202,36 @@ TEST_P(Cni, APodKeepsItsNetworkOverTheDaemonsRestart) {
 
 class CniOnNs : public Cni {};
 
+TEST_P(CniOnNs, APodWithUsersOfItsOwnIsOnTheBridge) {
+  Configure({Bridge(), PortMap()});
+  PlainPod& other = StartPod("ns", "other");
+  pods_.push_back(std::make_unique<PlainPod>(
+      cri(), PlainPod::Options{GetParam(),
+                               "mapped",
+                               kImage,
+                               {"/bin/sleep", "1000"},
+                               base_ + "/logs",
+                               [](v1::PodSandboxConfig* config) {
+                                 auto* users = config->mutable_linux()
+                                                   ->mutable_security_context()
+                                                   ->mutable_namespace_options()
+                                                   ->mutable_userns_options();
+                                 users->set_mode(v1::POD);
+                                 for (auto* range : {users->add_uids(), users->add_gids()}) {
+                                   range->set_host_id(1'000'000);
+                                   range->set_length(65536);
+                                 }
+                               }}));
+  PlainPod& pod = *pods_.back();
+  for (const auto& step : {&PlainPod::Run, &PlainPod::Create, &PlainPod::Start}) {
+    const auto done = (pod.*step)();
+    ASSERT_TRUE(done) << done.error().message;
+  }
+  EXPECT_TRUE(Succeeds(pod, {"/bin/grep", "-q", "1000000", "/proc/self/uid_map"}));
+  EXPECT_TRUE(Succeeds(pod, {"/bin/ping", "-c", "1", "-W", "5", NetworkOf(other).ip()}));
+  EXPECT_TRUE(Succeeds(other, {"/bin/ping", "-c", "1", "-W", "5", NetworkOf(pod).ip()}));
+}
+
 TEST_P(CniOnNs, ReadinessFollowsTheConfiguration) {
   EXPECT_FALSE(NetworkReady().status());
   EXPECT_EQ(NetworkReady().reason(), "NetworkPluginNotReady");

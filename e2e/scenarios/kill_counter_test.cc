@@ -67,7 +67,12 @@ class KillCounter : public PodTest {
     create.set_pod_sandbox_id(pod_);
     *create.mutable_sandbox_config() = config;
     *create.mutable_config() = ShellConfig("main", "sleep 10000");
-    AddMount(*create.mutable_config(), volume_, "/v");
+    auto* mount = AddMount(*create.mutable_config(), volume_, "/v");
+    if (with_users_) {
+      const auto& users = config.linux().security_context().namespace_options().userns_options();
+      *mount->mutable_uidmappings() = users.uids();
+      *mount->mutable_gidmappings() = users.gids();
+    }
     auto created = cri().CreateContainer(create);
     if (!created.ok()) return Stage::kRun;
     container_ = created->container_id();
@@ -124,6 +129,18 @@ class KillCounter : public PodTest {
     for (const std::string& line : left) ADD_FAILURE() << "leak: " << line;
   }
 
+  static void GiveUsers(v1::PodSandboxConfig& config) {
+    auto* users = config.mutable_linux()
+                      ->mutable_security_context()
+                      ->mutable_namespace_options()
+                      ->mutable_userns_options();
+    users->set_mode(v1::POD);
+    for (auto* range : {users->add_uids(), users->add_gids()}) {
+      range->set_host_id(1'000'000);
+      range->set_length(65536);
+    }
+  }
+
   // How often the daemon's log says that a volume server was killed and followed by another.
   size_t VolumeServersReplaced() {
     const auto log = ReadFile(world().daemon().log_file(), 64 << 20);
@@ -158,7 +175,8 @@ class KillCounter : public PodTest {
     }
   }
 
-  void KillAtEveryStepOf(const std::string& program) {
+  void KillAtEveryStepOf(const std::string& program, bool with_users = false) {
+    with_users_ = with_users;
     volume_ = world().NewFolder("volume");
     StartDaemon("");
     const Snapshot before = world().TakeSnapshot();
@@ -169,7 +187,8 @@ class KillCounter : public PodTest {
       const size_t replaced = VolumeServersReplaced();
       StartDaemon(program + ":" + std::to_string(step));
       Stage stage = Stage::kNothing;
-      const auto config = PodConfig("killed");
+      auto config = PodConfig("killed");
+      if (with_users_) GiveUsers(config);
       if (world().daemon().running()) stage = Live(config);
       const bool daemon_lived = world().daemon().running();
       StartDaemon("");  // another one, which aborts nowhere
@@ -198,12 +217,23 @@ class KillCounter : public PodTest {
 
  private:
   std::string pod_, container_, volume_;
+  bool with_users_ = false;
   pid_t keeper_ = 0;  // before the armed daemon started
 };
 
 TEST_P(KillCounter, ConvergesAfterTheDaemonDiesAtAnyStep) { KillAtEveryStepOf("daemon"); }
 
 TEST_P(KillCounter, ConvergesAfterTheShimDiesAtAnyStep) { KillAtEveryStepOf("shim"); }
+
+TEST_P(KillCounter, ConvergesAfterTheDaemonDiesAtAnyStepOfAPodWithUsers) {
+  if (on_vm()) GTEST_SKIP() << "a VM refuses them";
+  KillAtEveryStepOf("daemon", /*with_users=*/true);
+}
+
+TEST_P(KillCounter, ConvergesAfterTheShimDiesAtAnyStepOfAPodWithUsers) {
+  if (on_vm()) GTEST_SKIP() << "a VM refuses them";
+  KillAtEveryStepOf("shim", /*with_users=*/true);
+}
 
 TEST_P(KillCounter, ConvergesAfterTheAgentDiesAtAnyStep) {
   if (!on_vm()) GTEST_SKIP() << "the ns hull has no agent";

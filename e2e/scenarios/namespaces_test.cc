@@ -134,6 +134,55 @@ TEST_P(Namespaces, ADebugContainerJoinsItsTargetsProcesses) {
   EXPECT_NE(ended.out.find("sleep 6666"), std::string::npos) << ended.out << ended.err;
 }
 
+TEST_P(Namespaces, ADebugContainersTargetMustRun) {
+  const std::string pod = RunPod();
+  const std::string created = Create(pod, ShellConfig("created", "true"));
+  const std::string ended = CreateAndStart(pod, ShellConfig("ended", "true"));
+  ASSERT_TRUE(WaitForState(ended, v1::CONTAINER_EXITED));
+  const std::string elsewhere = StartSleeper(RunPod());
+  for (const std::string& target : {created, ended, elsewhere, std::string(64, 'a')}) {
+    auto config = ShellConfig("debug", "ps");
+    OptionsOf(config)->set_pid(v1::TARGET);
+    OptionsOf(config)->set_target_id(target);
+    const auto reply = TryCreate(pod, config);
+    EXPECT_EQ(reply.code(), ErrorCode::kInvalidArgument) << target;
+    EXPECT_NE(reply.message().find("target_id: \"" + target + "\" is not a running container"),
+              std::string::npos)
+        << reply.message();
+  }
+}
+
+TEST_P(Namespaces, ATargetsEndEndsWhoSharesItsProcesses) {
+  const std::string pod = RunPod();
+  const std::string target = CreateAndStart(pod, ShellConfig("target", "sleep 1; exit 3"));
+  auto config = ShellConfig("debug", "sleep 1000");
+  OptionsOf(config)->set_pid(v1::TARGET);
+  OptionsOf(config)->set_target_id(target);
+  const std::string debug = CreateAndStart(pod, config);
+  ASSERT_TRUE(WaitForState(target, v1::CONTAINER_EXITED));
+  EXPECT_EQ(StatusOf(target).exit_code(), 3);
+  // Its processes were of the pid namespace that ended with the target (pid_namespaces(7)).
+  EXPECT_TRUE(WaitForState(debug, v1::CONTAINER_EXITED));
+  EXPECT_EQ(StatusOf(debug).exit_code(), 137);
+}
+
+TEST_P(Namespaces, AUserNamespaceIsRefusedByNameOnVm) {
+  if (!on_vm()) GTEST_SKIP() << "see UserNamespaces";
+  auto config = PodConfig();
+  auto* users = OptionsOf(config)->mutable_userns_options();
+  users->set_mode(v1::POD);
+  for (auto* range : {users->add_uids(), users->add_gids()}) {
+    range->set_host_id(1'000'000);
+    range->set_length(65536);
+  }
+  const auto reply = TryRun(config);
+  EXPECT_EQ(reply.code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(reply.message().find("userns_options.mode: 'POD' is wrong: must be NODE: a virtual "
+                                 "machine's volumes are not id-mapped"),
+            std::string::npos)
+      << reply.message();
+}
+
 TEST_P(Namespaces, HostNetworkIsTheHostsOnNsAndRefusedOnVm) {
   auto config = PodConfig();
   OptionsOf(config)->set_network(v1::NODE);
