@@ -76,6 +76,8 @@ ShimClient::Events EventsOf(Pods& pods, const std::shared_ptr<Pod>& pod) {
       const spec::ProcessRef& process = event.exited().process();
       if (process.exec_id().empty()) TellExitInBackground(pods, pod, process.container_id());
     }
+    if (event.has_warning())
+      pods.Notice("container " + event.warning().container_id() + ": " + event.warning().text());
     if (event.has_failed()) LosePod(pods, pod, "SandboxFailed", event.failed().reason());
   };
   events.on_gone = [&pods, weak] {

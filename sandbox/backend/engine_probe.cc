@@ -153,6 +153,13 @@ void Cat(const Arguments&) {
     if (write(STDOUT_FILENO, buffer, count) < 0) break;
 }
 
+// What follows is reported into this file instead.
+void ReportTo(const Arguments& arguments) {
+  const int fd = open(arguments[1].c_str(), O_WRONLY | O_CREAT | O_APPEND, 0666);
+  if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0) return Report("to", strerrorname_np(errno));
+  close(fd);
+}
+
 void Allocate(const Arguments& arguments) {
   const size_t bytes = strtoul(arguments[1].c_str(), nullptr, 10) << 20;
   auto* memory = static_cast<char*>(
@@ -333,6 +340,8 @@ const ProbeVerbs& Verbs() {
       {"stdout-again",
        [](const Arguments&) { Report("stdout-again", ErrorOr(open("/dev/stdout", O_WRONLY))); }},
       {"cat", Cat},
+      {"to", ReportTo},
+      {"stdin", [](const Arguments&) { Report("stdin", ReadText("/proc/self/fd/0")); }},
       {"sleep", [](const Arguments& a) { usleep(atoi(a[1].c_str()) * 1000); }},
       {"forever", Forever},
       {"wait-file", WaitForFile},

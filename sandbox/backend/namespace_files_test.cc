@@ -325,6 +325,45 @@ TEST_F(Devices, AreMadeAndAllowedAsAskedAndOthersAreNot) {
   EXPECT_EQ(report["open-write /dev/null"], "ok");
 }
 
+TEST_F(Devices, HaveTheOwnerModeAndNumbersThatTheSpecGivesThem) {
+  CreateSandbox();
+  auto spec = ProbeSpec("one", {"stat:/dev/numbered", "stat:/dev/mine", "stat:/dev/pipe",
+                                "open-write:/dev/numbered", "open-write:/dev/closed"});
+  spec.mutable_process()->mutable_user()->set_user("1000:1001");
+  auto* numbered = spec.add_devices();
+  numbered->set_host_path("/not/there");
+  numbered->set_container_path("/dev/numbered");
+  numbered->set_type("c");
+  numbered->set_major_number(1);
+  numbered->set_minor_number(7);
+  numbered->set_file_mode(0622);
+  numbered->set_owner_uid(5);
+  auto* mine = spec.add_devices();
+  mine->set_host_path("/dev/full");
+  mine->set_container_path("/dev/mine");
+  mine->set_file_mode(0600);
+  mine->set_owned_by_user(true);
+  auto* pipe = spec.add_devices();
+  pipe->set_host_path("/dev/pipe");
+  pipe->set_container_path("/dev/pipe");
+  pipe->set_type("p");
+  pipe->set_owner_uid(0);
+  pipe->set_owned_by_user(true);
+  auto* closed = spec.add_devices();
+  closed->set_container_path("/dev/closed");
+  closed->set_host_path("/dev/closed");
+  closed->set_type("c");
+  closed->set_major_number(1);
+  closed->set_minor_number(11);
+  closed->set_no_access(true);
+  auto report = Run(spec);
+  EXPECT_EQ(report["stat /dev/numbered"], "char 622 5:0 1:7");
+  EXPECT_EQ(report["stat /dev/mine"], "char 600 1000:1001 1:7");
+  EXPECT_EQ(report["stat /dev/pipe"], "other 666 0:1001 0:0");
+  EXPECT_EQ(report["open-write /dev/numbered"], "ok");
+  EXPECT_EQ(report["open-write /dev/closed"], "EPERM");
+}
+
 TEST_F(Devices, APrivilegedContainerHasTheMachines) {
   auto sandbox = SandboxSpec();
   sandbox.set_privileged(true);

@@ -1,5 +1,6 @@
 // Who a container's process is, what is hidden from it, and images that try to get out.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include <fstream>
 
 #include "sandbox/backend/engine_fixture.h"
+#include "sandbox/container/capabilities.h"
 #include "sandbox/kernel/security_modules.h"
 
 namespace catamaran {
@@ -67,6 +69,30 @@ TEST_F(Credentials, AUserByNameHasTheGroupsOfTheImageAndNoCapabilities) {
   EXPECT_EQ(report["stdout-again"], "ok");
 }
 
+TEST_F(Credentials, AUserKeepsTheAmbientCapabilitiesAlsoInAnExec) {
+  CreateSandbox();
+  constexpr const char* kNetBindService = "0000000000000400";
+  auto spec = ProbeSpec("one", {"caps", "echo:ready", "forever"});
+  spec.mutable_process()->mutable_user()->set_user("1000");
+  spec.mutable_process()->set_no_new_privileges(true);
+  spec.mutable_process()->mutable_capabilities()->add_ambient("CAP_NET_BIND_SERVICE");
+  ASSERT_TRUE(Create(spec));
+  ASSERT_TRUE(Start("one"));
+  WaitForOutput("one", "echo=ready");
+  ASSERT_TRUE(Exec("one", "again", {"/probe", "caps"}));
+  WaitExit("one", "again");
+  auto in_exec = ParseReport(Stdout("one", "again"));
+  EXPECT_EQ(in_exec["CapAmb"], kNetBindService);
+  ASSERT_TRUE(Signal("one", SIGKILL));
+  WaitExit("one");
+  auto report = ParseReport(Stdout("one"));
+  EXPECT_EQ(report["CapAmb"], kNetBindService);
+  EXPECT_EQ(report["CapInh"], kNetBindService);
+  EXPECT_EQ(report["CapEff"], kNetBindService);
+  EXPECT_EQ(report["CapPrm"], kNetBindService);
+  EXPECT_EQ(report["CapBnd"], kDefaultSet);
+}
+
 TEST_F(Credentials, FilterAndNoNewPrivilegesAreApplied) {
   CreateSandbox();
   for (const bool no_new_privileges : {false, true}) {
@@ -86,6 +112,15 @@ TEST_F(Credentials, TheOomScoreIsSet) {
   spec.mutable_process()->set_has_oom_score_adj(true);
   spec.mutable_process()->set_oom_score_adj(900);
   EXPECT_EQ(Run(spec)["read /proc/self/oom_score_adj"], "900");
+  // Lower than the engine's own takes CAP_SYS_RESOURCE; without it the engine's own it is.
+  spec = ProbeSpec("two", {"read:/proc/self/oom_score_adj"});
+  spec.mutable_process()->set_has_oom_score_adj(true);
+  spec.mutable_process()->set_oom_score_adj(-999);
+  const std::string own = ReadFile("/proc/self/oom_score_adj").value();
+  const bool may_lower =
+      OwnBoundingSet().value().Has(CAP_SYS_RESOURCE) || atoi(own.c_str()) <= -999;
+  EXPECT_EQ(Run(spec)["read /proc/self/oom_score_adj"],
+            may_lower ? "-999" : own.substr(0, own.find('\n')));
 }
 
 TEST_F(Credentials, ALabelThatThisKernelCannotGiveFailsCreate) {

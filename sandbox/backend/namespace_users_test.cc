@@ -364,5 +364,56 @@ TEST_F(UserNamespaces, AreRefusedWithTheMachinesPidOrIpcNamespace) {
   EXPECT_EQ(TryCreateSandbox(spec).error().code, ErrorCode::kInvalidArgument);
 }
 
+TEST_F(UserNamespaces, HooksRunWhereAndAsWhomTheirPointSays) {
+  CreateSandbox(Mapped());
+  const fs::path notes = Volume();
+  ASSERT_EQ(chmod(notes.c_str(), 0777), 0);
+  auto spec = ProbeSpec("one", {"echo:x"});
+  AddVolume(spec, notes);
+  const auto add = [&](spec::Hook* hook, const std::string& program, const std::string& note) {
+    hook->set_path(program);
+    for (const std::string& word :
+         std::initializer_list<std::string>{"probe", "to:" + note, "ids", "hostname", "ns:user"})
+      hook->add_args(word);
+  };
+  const std::string program = (MakeImage("probe") / "probe").string();
+  add(spec.mutable_hooks()->add_create_runtime(), program, (notes / "runtime").string());
+  add(spec.mutable_hooks()->add_create_container(), program, (notes / "container").string());
+  add(spec.mutable_hooks()->add_start_container(), "/probe", "/v/start");
+  add(spec.mutable_hooks()->add_poststop(), program, (notes / "stop").string());
+  Run(spec);
+  ASSERT_TRUE(Remove("one"));
+  const auto note = [&](const char* name) {
+    return ParseReport(ReadFile(notes / name).value_or(""));
+  };
+  const std::string own = fs::read_symlink("/proc/self/ns/user").string();
+  for (const char* name : {"runtime", "container", "stop"}) {
+    EXPECT_EQ(note(name)["ids"].substr(0, 6), "0,0,0:") << name;
+    EXPECT_EQ(note(name)["ns user"], own) << name;
+  }
+  EXPECT_NE(note("runtime")["hostname"], "pod-host");
+  EXPECT_EQ(note("container")["hostname"], "pod-host");
+  EXPECT_EQ(note("start")["hostname"], "pod-host");
+  EXPECT_EQ(note("start")["ids"].substr(0, 6), "0,0,0:");
+  EXPECT_NE(note("start")["ns user"], own);
+}
+
+TEST_F(UserNamespaces, AHookThatFailsUndoesTheCreation) {
+  CreateSandbox(Mapped());
+  for (const bool machines : {true, false}) {
+    auto spec = ProbeSpec(NextId(), {"echo:x"});
+    auto* hook = machines ? spec.mutable_hooks()->add_prestart()
+                          : spec.mutable_hooks()->add_create_container();
+    hook->set_path((MakeImage("probe") / "probe").string());
+    hook->add_args("probe");
+    hook->add_args("exit:3");
+    const auto created = Create(spec);
+    ASSERT_FALSE(created);
+    EXPECT_NE(created.error().message.find("exit status 3"), std::string::npos)
+        << created.error().message;
+  }
+  EXPECT_EQ(List().containers_size(), 0);
+}
+
 }  // namespace
 }  // namespace catamaran

@@ -16,6 +16,15 @@ namespace {
 constexpr int kMostCapabilities = 64;
 constexpr std::string_view kPrefix = "CAP_";
 
+Result<CapabilitySet> SetOf(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  CapabilitySet set;
+  for (const auto& name : names) {
+    ASSIGN_OR_RETURN(const int number, CapabilityNumber(name));
+    set.Add(number);
+  }
+  return set;
+}
+
 }  // namespace
 
 Result<int> CapabilityNumber(std::string_view name) {
@@ -74,12 +83,14 @@ CapabilitySet DefaultCapabilities() {
 Result<CapabilitySet> ResolveCapabilities(const spec::Capabilities& capabilities,
                                           CapabilitySet available) {
   if (capabilities.all()) return available;
-  CapabilitySet wanted;
-  for (const auto& name : capabilities.bounding()) {
-    ASSIGN_OR_RETURN(const int number, CapabilityNumber(name));
-    wanted.Add(number);
-  }
+  ASSIGN_OR_RETURN(const auto wanted, SetOf(capabilities.bounding()));
   return wanted & available;
+}
+
+Result<CapabilitySet> ResolveAmbientCapabilities(const spec::Capabilities& capabilities,
+                                                 CapabilitySet bounding) {
+  ASSIGN_OR_RETURN(const auto wanted, SetOf(capabilities.ambient()));
+  return wanted & bounding;
 }
 
 }  // namespace catamaran

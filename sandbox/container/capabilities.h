@@ -41,6 +41,9 @@ CapabilitySet DefaultCapabilities();
 // ever given (a missing one is left out, as it cannot be had on this machine).
 Result<CapabilitySet> ResolveCapabilities(const spec::Capabilities& capabilities,
                                           CapabilitySet available);
+// The ambient ones (KEP-2763): never more than `bounding`, what the process gets of the others.
+Result<CapabilitySet> ResolveAmbientCapabilities(const spec::Capabilities& capabilities,
+                                                 CapabilitySet bounding);
 
 // ---- In the child, in this order; by raw system calls, no libcap ----
 
@@ -48,8 +51,8 @@ Result<CapabilitySet> ResolveCapabilities(const spec::Capabilities& capabilities
 Status DropBoundingSet(CapabilitySet keep);
 // Keeps the permitted set over the setuid that follows (PR_SET_KEEPCAPS).
 Status KeepCapabilitiesOverSetuid();
-// After setuid: effective = permitted = set, inheritable and ambient empty, keepcaps off. execve of
-// a user other than root then drops the first two by itself.
-Status ApplyCapabilities(CapabilitySet set);
+// After setuid: effective = permitted = set, inheritable = ambient = `ambient`, keepcaps off.
+// execve of a user other than root then drops all but the ambient ones by itself (capabilities(7)).
+Status ApplyCapabilities(CapabilitySet set, CapabilitySet ambient = {});
 
 }  // namespace catamaran

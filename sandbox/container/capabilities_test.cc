@@ -36,6 +36,10 @@ TEST(Capabilities, AreNeverMoreThanWhatIsThere) {
             std::vector<std::string>{"CAP_KILL"});
   wanted.set_all(true);
   EXPECT_EQ(ResolveCapabilities(wanted, available).value(), available);
+  wanted.add_ambient("CAP_CHOWN");
+  wanted.add_ambient("CAP_NET_RAW");
+  EXPECT_EQ(CapabilityNames(ResolveAmbientCapabilities(wanted, available).value()),
+            std::vector<std::string>{"CAP_CHOWN"});
   spec::Capabilities wrong;
   wrong.add_bounding("CAP_NOTHING");
   EXPECT_FALSE(ResolveCapabilities(wrong, available));

@@ -52,7 +52,7 @@ TEST(CapabilitiesInTheKernel, AreExactlyTheSetAfterSetuid) {
     const CapabilitySet set = DefaultCapabilities() & own;
     if (!DropBoundingSet(set) || !KeepCapabilitiesOverSetuid()) return 1;
     if (setresgid(1000, 1000, 1000) != 0 || setresuid(1000, 1000, 1000) != 0) return 2;
-    if (!ApplyCapabilities(set)) return 3;
+    if (!ApplyCapabilities(set, {})) return 3;
     const std::string wanted = fmt::format("{:016x}", set.bits);
     const std::string none(16, '0');
     if (StatusLine("CapBnd") != wanted || StatusLine("CapPrm") != wanted) return 4;
@@ -69,7 +69,7 @@ TEST(CapabilitiesInTheKernel, AllIsWhatWeHaveOurselves) {
   all.set_all(true);
   const CapabilitySet own = OwnBoundingSet().value();
   const CapabilitySet set = ResolveCapabilities(all, own).value();
-  EXPECT_EQ(InChild([&] { return DropBoundingSet(set) && ApplyCapabilities(set) ? 0 : 1; }), 0);
+  EXPECT_EQ(InChild([&] { return DropBoundingSet(set) && ApplyCapabilities(set, {}) ? 0 : 1; }), 0);
   EXPECT_EQ(fmt::format("{:016x}", own.bits), StatusLine("CapBnd"));
 }
 

@@ -33,7 +33,8 @@ CgroupView ViewOf(const CgroupTree& tree) {
 void Ignore(const Error&) {}
 
 // Asked for and not to be had is an error at once, not when the program is to run.
-Status CheckLabels(const spec::ProcessSpec& process) {
+Status CheckLabels(const spec::ContainerSpec& container) {
+  const spec::ProcessSpec& process = container.process();
   const std::string& profile = process.apparmor_profile();
   if (!profile.empty() && profile != "unconfined" && !KernelHasAppArmor())
     return Fail(ErrorCode::kFailedPrecondition,
@@ -42,6 +43,9 @@ Status CheckLabels(const spec::ProcessSpec& process) {
     return Fail(ErrorCode::kFailedPrecondition,
                 "process.selinux_label \"{}\": this kernel has no SELinux",
                 process.selinux_label());
+  if (!container.mount_label().empty() && !KernelHasSelinux())
+    return Fail(ErrorCode::kFailedPrecondition, "mount_label \"{}\": this kernel has no SELinux",
+                container.mount_label());
   return {};
 }
 
@@ -57,10 +61,13 @@ Status Container::Prepare() {
   const auto rules = DeviceRulesOf(spec_, devices);
   ASSIGN_OR_RETURN(plan_, PlanContainer(PlanInput{sandbox_.spec, spec_, ViewOf(*sandbox_.cgroups),
                                                   cgroup_path_, std::move(devices)}));
-  RETURN_IF_ERROR(CheckLabels(spec_.process()));
+  RETURN_IF_ERROR(CheckLabels(spec_));
   ASSIGN_OR_RETURN(const CapabilitySet available, OwnBoundingSet());
   ASSIGN_OR_RETURN(capabilities_, ResolveCapabilities(spec_.process().capabilities(), available));
+  ASSIGN_OR_RETURN(ambient_,
+                   ResolveAmbientCapabilities(spec_.process().capabilities(), capabilities_));
   ASSIGN_OR_RETURN(seccomp_, CompileSeccomp(spec_.process().seccomp(), capabilities_));
+  SetUpHooks();
   return MakeCgroup(rules);
 }
 
@@ -90,8 +97,10 @@ Status Container::LaunchInit(Stdio stdio) {
   input.scratch_folder = sandbox_.scratch_folder();
   input.rootfs_method = sandbox_.rootfs_method;
   input.capabilities = capabilities_;
+  input.ambient = ambient_;
   input.seccomp = seccomp_;
   input.stdio = {stdio.in.get(), stdio.out.get(), stdio.err.get()};
+  if (hooks_.HasAny()) input.hooks = &hooks_;
   ContainerProcess::Options options;
   options.terminal = plan_.process.terminal();
   options.clone.namespaces = plan_.namespaces.new_pid ? CLONE_NEWPID : 0;
@@ -122,6 +131,8 @@ Status Container::LaunchProcess(const ContainerProcess::Options& options, Launch
                        *sandbox_.loop, options, std::move(body), std::move(stdio),
                        [this](Result<spec::ResolvedUser> user) { OnPrepared(std::move(user)); },
                        [this](ProcessEnd end) { OnInitExit(end); }));
+  hooks_began_ = hooks_.HasAny();
+  init_->WhenBuilt([this] { OnBuilt(); });
   return {};
 }
 
@@ -196,11 +207,16 @@ void Container::Start(Completion<pod::StartContainerResponse> done) {
 
 void Container::OnStarted(Status status) {
   if (!status) {
-    failure_ = std::move(status).error();
+    if (!failure_) failure_ = std::move(status).error();
     return;
   }
   state_ = spec::RUNNING;
   started_at_ns_ = NowNanoseconds();
+  if (hooks_.hooks.poststart_size() > 0) return RunPoststartHooks();
+  ReportStarted();
+}
+
+void Container::ReportStarted() {
   pod::StartContainerResponse response;
   response.set_started_at_ns(started_at_ns_);
   auto done = std::move(starting_);
@@ -223,6 +239,13 @@ spec::ExitStatus Container::ExitOf(ProcessEnd end) {
 }
 
 void Container::OnInitExit(ProcessEnd end) {
+  if (hook_task_ && state_ == spec::RUNNING) {
+    // Told after the start is.
+    end_during_hooks_ = end;
+    return;
+  }
+  hook_task_.reset();
+  hooks_done_ = {};
   exit_ = ExitOf(end);
   ReapBuilder();
   // In its own pid namespace the kernel has killed the others with it.
@@ -285,7 +308,8 @@ void Container::RemoveKernelObjects(Done done) {
   oom_settled_.Cancel();
   oom_events_.Reset();
   auto tree = sandbox_.cgroups;
-  auto work = [tree, path = cgroup_path_, folder = writable_folder()]() -> Status {
+  auto work = [tree, path = cgroup_path_, folder = writable_folder(), hooks = hooks_,
+               began = hooks_began_]() -> Result<std::string> {
     const Deadline deadline = Deadline::After(kRemovalPatience);
     auto group = tree->OpenGroup(path);
     if (group) {
@@ -294,18 +318,33 @@ void Container::RemoveKernelObjects(Done done) {
     } else if (group.error().code != ErrorCode::kNotFound) {
       return tl::unexpected(std::move(group).error());
     }
-    return folder.empty() ? Status() : RemoveTree(folder);
+    if (!folder.empty()) RETURN_IF_ERROR(RemoveTree(folder));
+    if (!began) return std::string();
+    auto failures = RunAllHooks(hooks, HookPoint::kPoststop, 0);
+    RETURN_IF_ERROR(RemoveTree(hooks.bundle));
+    return failures;
   };
   removal_ = ChildTask::Start(*sandbox_.loop, std::move(work),
-                              [done = std::move(done)](Status outcome) mutable {
+                              [this, done = std::move(done)](Result<std::string> outcome) mutable {
                                 AbortStep();
-                                done(std::move(outcome));
+                                if (outcome) OnRemoved(*outcome);
+                                done(std::move(outcome).map([](const std::string&) {}));
                               });
+}
+
+void Container::OnRemoved(const std::string& hook_failures) {
+  hooks_began_ = false;
+  if (hook_failures.empty()) return;
+  pod::Event event;
+  event.mutable_warning()->set_container_id(spec_.container_id());
+  event.mutable_warning()->set_text(hook_failures);
+  sandbox_.emit(std::move(event));
 }
 
 void Container::Remove(Done done) {
   // Ahead of the queue: what hangs in it must not outlive this.
   killed_by_request_ = true;
+  CancelHooks();
   if (init_) init_->Signal(SIGKILL).map_error(Ignore);
   SignalAll(SIGKILL).map_error(Ignore);
   queue_.Add([this, done = std::move(done)](SerialQueue::Finished finished) mutable {

@@ -10,6 +10,7 @@
 #include "sandbox/base/result.h"
 #include "sandbox/container/capabilities.h"
 #include "sandbox/container/container_process.h"
+#include "sandbox/container/hooks.h"
 #include "sandbox/container/init.h"
 #include "sandbox/container/plan.h"
 #include "sandbox/container/rootfs.h"
@@ -101,6 +102,20 @@ class Container {
   Status SignalOne(const pod::SignalRequest& request);
   Status SignalAll(int signal);
   void RemoveKernelObjects(Done done);
+  void OnRemoved(const std::string& hook_failures);
+  void ReportStarted();
+
+  // ---- Hooks (container_hooks.cc) ----
+  void SetUpHooks();
+  // The process is built and waits for the hooks that come before its root is entered.
+  void OnBuilt();
+  void RunPoststartHooks();
+  // Runs the hooks of these points on the machine, in a child of this process.
+  void RunHostHooks(std::vector<HookPoint> points, Done done);
+  // Kills what runs of them; the verb that waits for them fails.
+  void CancelHooks();
+  // The verb under way fails with this, once the process is reaped.
+  void FailAndKill(Error error);
   void FinishRemoveIfEnded();
 
   SandboxContext& sandbox_;
@@ -109,6 +124,7 @@ class Container {
   std::string cgroup_path_;
   std::optional<Cgroup> cgroup_;
   CapabilitySet capabilities_;
+  CapabilitySet ambient_;
   std::shared_ptr<const SeccompProgram> seccomp_;
   spec::ContainerState state_ = spec::CREATED;
   Created creating_;                                  // while Create goes on
@@ -123,6 +139,11 @@ class Container {
   std::unique_ptr<ContainerProcess> init_;
   ChildProcess builder_;  // with a user namespace, while it builds
   EventLoop::Watch builder_watch_;
+  HookContainer hooks_;
+  bool hooks_began_ = false;  // what they did has to be undone by those of poststop
+  std::unique_ptr<ChildTask> hook_task_;
+  Done hooks_done_;
+  std::optional<ProcessEnd> end_during_hooks_;  // of the process, while those of poststart run
   std::map<std::string, std::unique_ptr<ContainerProcess>> execs_;
   UniqueFd oom_events_;
   EventLoop::Watch oom_watch_;

@@ -39,6 +39,7 @@ Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
   input.devpts_fd = devpts_.get();
   if (plan_.user_namespace) input.user_namespace = &*plan_.user_namespace;
   input.capabilities = capabilities_;
+  input.ambient = ambient_;
   input.seccomp = seccomp_;
   input.stdio = {stdio.in.get(), stdio.out.get(), stdio.err.get()};
   ContainerProcess::Options options;

@@ -32,6 +32,8 @@ class ContainerProcess {
                                                           Launcher::Prepared prepared,
                                                           Exited exited);
 
+  void WhenBuilt(Launcher::Built built) { launcher_->WhenBuilt(std::move(built)); }
+  Status Continue() { return launcher_->Continue(); }
   void Start(Launcher::Started started);
   Status Signal(int signal) { return SendSignal(process_.pidfd.get(), signal); }
   void CloseInput();

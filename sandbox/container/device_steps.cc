@@ -9,17 +9,20 @@
 namespace catamaran {
 namespace {
 
-Status MakeDevice(int root_fd, const PlannedDevice& device) {
+Status MakeDevice(int root_fd, const PlannedDevice& device, const spec::ResolvedUser& user) {
   const std::filesystem::path path(device.path);
   ASSIGN_OR_RETURN(auto folder, OpenOrCreateInRoot(root_fd, path.parent_path().string(),
                                                    TargetKind::kDirectory));
-  return MakeDeviceNode(folder.get(), path.filename().string(), device);
+  PlannedDevice owned = device;
+  if (device.user_owns) owned.uid = user.uid();
+  if (device.group_owns) owned.gid = user.gid();
+  return MakeDeviceNode(folder.get(), path.filename().string(), owned);
 }
 
 }  // namespace
 
-Status MakeDevices(int root_fd, const ContainerPlan& plan) {
-  for (const auto& device : plan.devices) RETURN_IF_ERROR(MakeDevice(root_fd, device));
+Status MakeDevices(int root_fd, const ContainerPlan& plan, const spec::ResolvedUser& user) {
+  for (const auto& device : plan.devices) RETURN_IF_ERROR(MakeDevice(root_fd, device, user));
   if (!plan.makes_devices) return {};
   ASSIGN_OR_RETURN(auto dev, OpenOrCreateRealDirectory(root_fd, "dev"));
   for (const auto& link : plan.links) {

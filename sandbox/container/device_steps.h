@@ -12,7 +12,8 @@ namespace catamaran {
 // /dev is a link).
 
 // Nodes and links of the plan. What exists already stays.
-Status MakeDevices(int root_fd, const ContainerPlan& plan);
+// `user` is who the container's process runs as, as this process sees it.
+Status MakeDevices(int root_fd, const ContainerPlan& plan, const spec::ResolvedUser& user);
 // One node in a folder; what has the name already stays. device_node.cc
 Status MakeDeviceNode(int folder_fd, const std::string& name, const PlannedDevice& device);
 

@@ -57,6 +57,27 @@ Status FindBelow(const std::string& folder, const std::string& container_folder,
   return {};
 }
 
+// Owner and permissions where the spec has its own.
+PlannedDevice WithOverrides(PlannedDevice planned, const spec::Device& device) {
+  if (device.has_file_mode()) planned.mode = (planned.mode & S_IFMT) | (device.file_mode() & 0777);
+  planned.user_owns = device.owned_by_user() && !device.has_owner_uid();
+  planned.group_owns = device.owned_by_user() && !device.has_owner_gid();
+  planned.uid_inside = device.has_owner_uid();
+  planned.gid_inside = device.has_owner_gid();
+  if (planned.uid_inside) planned.uid = device.owner_uid();
+  if (planned.gid_inside) planned.gid = device.owner_gid();
+  return planned;
+}
+
+// A node by its numbers.
+PlannedDevice Named(const spec::Device& device, const std::string& path,
+                    const std::string& permissions) {
+  const mode_t type = device.type() == "b" ? S_IFBLK : device.type() == "p" ? S_IFIFO : S_IFCHR;
+  return WithOverrides(PlannedDevice{path, type | 0666, device.major_number(),
+                                     device.minor_number(), 0, 0, permissions},
+                       device);
+}
+
 Status CheckDevice(const spec::Device& device, const std::string& field) {
   if (device.host_path().empty() || device.host_path()[0] != '/')
     return Fail(ErrorCode::kInvalidArgument, "{}.host_path \"{}\": an absolute path is needed",
@@ -65,6 +86,10 @@ Status CheckDevice(const spec::Device& device, const std::string& field) {
   if (!path.empty() && (path[0] != '/' || path == "/"))
     return Fail(ErrorCode::kInvalidArgument, "{}.container_path \"{}\": an absolute path is needed",
                 field, path);
+  if (!device.type().empty() && device.type() != "c" && device.type() != "b" &&
+      device.type() != "p")
+    return Fail(ErrorCode::kInvalidArgument, "{}.type \"{}\": only c, b and p are known", field,
+                device.type());
   if (device.permissions().find_first_not_of("rwm") != std::string::npos)
     return Fail(ErrorCode::kInvalidArgument, "{}.permissions \"{}\": only r, w and m are known",
                 field, device.permissions());
@@ -76,7 +101,13 @@ Status FindOne(const spec::Device& device, const std::string& field,
   RETURN_IF_ERROR(CheckDevice(device, field));
   const std::string& target =
       device.container_path().empty() ? device.host_path() : device.container_path();
-  const std::string permissions = device.permissions().empty() ? "rwm" : device.permissions();
+  const std::string permissions = device.no_access()             ? ""
+                                  : device.permissions().empty() ? "rwm"
+                                                                 : device.permissions();
+  if (!device.type().empty()) {
+    found.push_back(Named(device, target, permissions));
+    return {};
+  }
   struct stat status;
   if (stat(device.host_path().c_str(), &status) != 0)
     return Fail(ErrorCode::kInvalidArgument, "{}.host_path \"{}\": {}", field, device.host_path(),
@@ -85,7 +116,7 @@ Status FindOne(const spec::Device& device, const std::string& field,
   if (!IsDevice(status))
     return Fail(ErrorCode::kInvalidArgument, "{}.host_path \"{}\" is not a device", field,
                 device.host_path());
-  found.push_back(Describe(status, target, permissions));
+  found.push_back(WithOverrides(Describe(status, target, permissions), device));
   return {};
 }
 
@@ -110,6 +141,7 @@ std::vector<DeviceRule> DeviceRulesOf(const spec::ContainerSpec& container,
   if (container.all_devices()) return {DeviceRule::Everything()};
   std::vector<DeviceRule> rules = DefaultDeviceRules();
   for (const auto& device : devices) {
+    if (S_ISFIFO(device.mode) || device.permissions.empty()) continue;
     DeviceRule rule;
     rule.type = S_ISBLK(device.mode) ? DeviceRule::Type::kBlock : DeviceRule::Type::kCharacter;
     rule.major = device.major;

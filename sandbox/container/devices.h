@@ -15,12 +15,16 @@ namespace catamaran {
 // A node to be made in a container.
 struct PlannedDevice {
   std::string path;  // in the container, absolute
-  mode_t mode = 0;   // S_IFCHR or S_IFBLK and the permissions
+  mode_t mode = 0;   // S_IFCHR, S_IFBLK or S_IFIFO and the permissions
   uint32_t major = 0;
   uint32_t minor = 0;
   uid_t uid = 0;
   gid_t gid = 0;
   std::string permissions;  // of r, w, m: what the device cgroup allows
+  bool user_owns = false;   // uid and gid are those of the container's process
+  bool group_owns = false;
+  bool uid_inside = false;  // they are as the container's user namespace has them
+  bool gid_inside = false;
   friend bool operator==(const PlannedDevice&, const PlannedDevice&) = default;
 };
 

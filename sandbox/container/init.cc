@@ -29,8 +29,7 @@ Status BuildContainer(const InitInput& input, MountSteps& mounts) {
   // After the process is in its group, which becomes the root of what it sees.
   if (plan.namespaces.new_cgroup && unshare(CLONE_NEWCGROUP) != 0)
     return FailWithErrno("make a cgroup namespace");
-  RETURN_IF_ERROR(mounts.MountAll(builder));
-  return MakeDevices(mounts.root_fd(), plan);
+  return mounts.MountAll(builder);
 }
 
 // Everything up to Prepared: returns who the process is going to be.
@@ -45,6 +44,8 @@ Result<ProcessUser> PrepareContainer(const InitInput& input, MountSteps& mounts)
   RETURN_IF_ERROR(SetOomScore(plan.process));
   RETURN_IF_ERROR(BuildContainer(input, mounts));
   ASSIGN_OR_RETURN(auto user, ResolveUser(mounts.root_fd(), plan.process.user()));
+  RETURN_IF_ERROR(MakeDevices(mounts.root_fd(), plan, user.ids));
+  RETURN_IF_ERROR(RunCreationHooks(input, *input.channel, mounts.root_fd(), getpid()));
   UniqueFd slave;
   if (plan.process.terminal()) {
     ASSIGN_OR_RETURN(slave, MakeTerminal(mounts.devpts_fd(), *input.channel));
@@ -71,8 +72,10 @@ Error ContainerMain(const InitInput& input) {
   KeepOnlyStandardStreams(*input.channel);
   if (auto sent = input.channel->SendPrepared(user->ids); !sent) return std::move(sent).error();
   if (auto started = WaitForStart(*input.channel); !started) return std::move(started).error();
-  return BecomeProgram(input.plan->process,
-                       Credentials{std::move(*user), input.capabilities, input.seccomp, {}});
+  return BecomeProgram(
+      input.plan->process,
+      Credentials{std::move(*user), input.capabilities, input.ambient, input.seccomp, {}},
+      [&input] { return RunStartHooks(input); });
 }
 
 Status EnterContainer(const ExecInput& input) {
@@ -126,8 +129,10 @@ Error ExecMain(const ExecInput& input) {
   if (!user) return std::move(user).error();
   KeepOnlyStandardStreams(*input.channel, *proc ? (*proc)->fd() : -1);
   if (auto sent = input.channel->SendPrepared(user->ids); !sent) return std::move(sent).error();
-  return BecomeProgram(*input.process, Credentials{std::move(*user), input.capabilities,
-                                                   input.seccomp, *std::move(proc)});
+  return BecomeProgram(*input.process,
+                       Credentials{std::move(*user), input.capabilities, input.ambient,
+                                   input.seccomp, *std::move(proc)},
+                       []() -> Status { return {}; });
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "sandbox/container/capabilities.h"
+#include "sandbox/container/hooks.h"
 #include "sandbox/container/plan.h"
 #include "sandbox/container/process_steps.h"
 #include "sandbox/container/rootfs.h"
@@ -29,8 +30,10 @@ struct InitInput {
   std::string scratch_folder;
   RootfsMethod rootfs_method = RootfsMethod::kBest;
   CapabilitySet capabilities;
+  CapabilitySet ambient;
   std::shared_ptr<const SeccompProgram> seccomp;
   ProcessStdio stdio;
+  const HookContainer* hooks = nullptr;  // null where there are none
   const StageChannel* channel = nullptr;
 };
 // A container's first process, born in its own mount (and pid) namespace: builds the container,
@@ -45,6 +48,7 @@ struct ExecInput {
   const spec::UserNamespace* user_namespace = nullptr;  // null: the machine's
   const Cgroup* cgroup = nullptr;                       // as above
   CapabilitySet capabilities;
+  CapabilitySet ambient;
   std::shared_ptr<const SeccompProgram> seccomp;
   ProcessStdio stdio;
   const StageChannel* channel = nullptr;

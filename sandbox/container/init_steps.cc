@@ -49,13 +49,35 @@ Result<UniqueFd> MakeTerminal(int devpts_fd, const StageChannel& channel) {
   return std::move(terminal.slave);
 }
 
-Status WaitForStart(const StageChannel& channel) {
+Status WaitFor(const StageChannel& channel, StageMessage::Kind kind) {
   ASSIGN_OR_RETURN(auto message, channel.Receive());
   // The engine is gone: so is this container, which never ran.
   if (!message) _exit(1);
-  if (message->kind != StageMessage::Kind::kStart)
-    return Fail(ErrorCode::kInternal, "a message other than Start");
+  if (message->kind != kind)
+    return Fail(ErrorCode::kInternal, "a message of kind {} where {} was waited for",
+                static_cast<int>(message->kind), static_cast<int>(kind));
   return {};
+}
+
+Status WaitForStart(const StageChannel& channel) {
+  return WaitFor(channel, StageMessage::Kind::kStart);
+}
+
+Status RunCreationHooks(const InitInput& input, const StageChannel& channel, int root_fd,
+                        pid_t pid) {
+  if (input.hooks == nullptr) return {};
+  RETURN_IF_ERROR(Named(WriteBundle(*input.hooks, input.plan->process, root_fd),
+                        "describe the container to its hooks"));
+  if (input.hooks->HasBeforeRoot()) {
+    RETURN_IF_ERROR(channel.SendBuilt());
+    RETURN_IF_ERROR(WaitFor(channel, StageMessage::Kind::kContinue));
+  }
+  return RunHooks(*input.hooks, HookPoint::kCreateContainer, pid);
+}
+
+Status RunStartHooks(const InitInput& input) {
+  if (input.hooks == nullptr) return {};
+  return RunHooks(*input.hooks, HookPoint::kStartContainer, getpid());
 }
 
 int ReportFailure(const StageChannel& channel, const Error& error) {

@@ -24,6 +24,15 @@ Status JoinNamespaces(const NamespacePlan& plan, const SandboxNamespaces& sandbo
 Result<UniqueFd> MakeTerminal(int devpts_fd, const StageChannel& channel);
 
 Status WaitForStart(const StageChannel& channel);
+// Ends the process where the other end is gone.
+Status WaitFor(const StageChannel& channel, StageMessage::Kind kind);
+
+// The hooks that run while the root is not yet entered: those of the machine by way of `channel`
+// (Built, Continue), createContainer's by this process. `pid` is what those are told.
+Status RunCreationHooks(const InitInput& input, const StageChannel& channel, int root_fd,
+                        pid_t pid);
+// startContainer's.
+Status RunStartHooks(const InitInput& input);
 
 // The child's exit code. The parent takes the end of the stream before Prepared for a failure too.
 int ReportFailure(const StageChannel& channel, const Error& error);

@@ -21,6 +21,11 @@ Result<std::unique_ptr<Launcher>> Launcher::Clone(EventLoop& loop, const CloneOp
   return launcher;
 }
 
+Status Launcher::Continue() {
+  RETURN_IF_ERROR(order_.Continued());
+  return channel_.SendContinue();
+}
+
 void Launcher::Start(Signal signal, Started started) {
   Status sent = order_.Started();
   if (sent && signal == Signal::kSend) sent = channel_.SendStart();
@@ -44,13 +49,14 @@ bool Launcher::OnReadable() {
               : Fail(ErrorCode::kInternal, "the process ended while it was being prepared"));
     return false;
   }
-  const bool prepared = (*received)->kind == StageMessage::Kind::kPrepared;
+  const StageMessage::Kind kind = (*received)->kind;
   spec::ResolvedUser user = (*received)->user;
   if (auto accepted = Accept(std::move(**received)); !accepted) {
     OnEnd(std::move(accepted));
     return false;
   }
-  if (prepared) {
+  if (kind == StageMessage::Kind::kBuilt && built_) built_();
+  if (kind == StageMessage::Kind::kPrepared) {
     auto callback = std::move(prepared_);
     callback(std::move(user));
   }

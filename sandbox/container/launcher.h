@@ -21,12 +21,18 @@ class Launcher {
   using Body = UniqueFunction<int(const StageChannel& channel)>;
   using Prepared = UniqueFunction<void(Result<spec::ResolvedUser>)>;
   using Started = UniqueFunction<void(Status)>;
+  using Built = UniqueFunction<void()>;
 
   // `prepared` is called once: the process waits for Start, or its preparation failed and it is
   // about to end. It is not reaped here. Callbacks must not destroy this.
   static Result<std::unique_ptr<Launcher>> Clone(EventLoop& loop, const CloneOptions& options,
                                                  const UserNamespaceEntry& entry, Body body,
                                                  Prepared prepared);
+
+  // To be called right after Clone: what is done when the child says Built. It waits then for
+  // Continue.
+  void WhenBuilt(Built built) { built_ = std::move(built); }
+  Status Continue();
 
   // Once prepared: `started` is called when the program runs, or with why it could not. The child
   // of an exec does not wait to be told: kTold sends nothing.
@@ -52,6 +58,7 @@ class Launcher {
   ChildProcess child_;
   UniqueFd terminal_;
   UniqueFd devpts_;
+  Built built_;
   Prepared prepared_;
   Started started_;
   EventLoop::Watch watch_;

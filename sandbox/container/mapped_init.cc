@@ -31,7 +31,7 @@ struct Built {
   std::optional<ProcHandle> proc;  // to write labels with
 };
 
-Result<Built> ReceiveBuilt(const StageChannel& handover) {
+Result<Built> ReceiveBuilt(const InitInput& input, const StageChannel& handover) {
   RETURN_IF_ERROR(handover.SendStart());
   Built built;
   while (!built.mount_namespace.valid()) {
@@ -40,7 +40,12 @@ Result<Built> ReceiveBuilt(const StageChannel& handover) {
       return Fail(ErrorCode::kInternal, "the process that builds the container has ended");
     if (message->kind == StageMessage::Kind::kFailed)
       return tl::unexpected(std::move(message->error));
-    if (message->name == kProc) {
+    if (message->kind == StageMessage::Kind::kBuilt) {
+      // Its channel ends here; it waits for what the engine answers.
+      RETURN_IF_ERROR(input.channel->SendBuilt());
+      RETURN_IF_ERROR(WaitFor(*input.channel, StageMessage::Kind::kContinue));
+      RETURN_IF_ERROR(handover.SendContinue());
+    } else if (message->name == kProc) {
       built.proc = ProcHandle::FromDescriptor(std::move(message->descriptor));
     } else {
       built.mount_namespace = std::move(message->descriptor);
@@ -88,7 +93,7 @@ Result<ProcessUser> PrepareProgram(const InitInput& input, const StageChannel& h
   RETURN_IF_ERROR(JoinNamespaces(input.plan->namespaces, sandbox));
   if (input.plan->namespaces.new_cgroup && unshare(CLONE_NEWCGROUP) != 0)
     return FailWithErrno("make a cgroup namespace");
-  ASSIGN_OR_RETURN(auto built, ReceiveBuilt(handover));
+  ASSIGN_OR_RETURN(auto built, ReceiveBuilt(input, handover));
   if (setns(built.mount_namespace.get(), CLONE_NEWNS) != 0)
     return FailWithErrno("enter the container");
   proc = std::move(built.proc);
@@ -102,8 +107,10 @@ Error ProgramMain(const InitInput& input, const StageChannel& handover) {
   KeepOnlyStandardStreams(*input.channel, proc ? proc->fd() : -1);
   if (auto sent = input.channel->SendPrepared(user->ids); !sent) return std::move(sent).error();
   if (auto started = WaitForStart(*input.channel); !started) return std::move(started).error();
-  return BecomeProgram(input.plan->process, Credentials{std::move(*user), input.capabilities,
-                                                        input.seccomp, std::move(proc)});
+  return BecomeProgram(input.plan->process,
+                       Credentials{std::move(*user), input.capabilities, input.ambient,
+                                   input.seccomp, std::move(proc)},
+                       [&input] { return RunStartHooks(input); });
 }
 
 // ---- The builder ----
@@ -121,7 +128,17 @@ Status MakeFilesAs(uid_t uid, gid_t gid) {
   return {};
 }
 
-Status Build(const InitInput& input, MountSteps& mounts, int program_pidfd) {
+// The container's user as the machine sees it.
+Result<spec::ResolvedUser> OutsideUser(const ContainerPlan& plan, int root_fd) {
+  ASSIGN_OR_RETURN(auto user, ResolveUser(root_fd, plan.process.user()));
+  RETURN_IF_ERROR(CheckUserIsMapped(*plan.user_namespace, user.ids));
+  user.ids.set_uid(*OutsideId(plan.user_namespace->uids(), user.ids.uid()));
+  user.ids.set_gid(*OutsideId(plan.user_namespace->gids(), user.ids.gid()));
+  return user.ids;
+}
+
+Status Build(const InitInput& input, MountSteps& mounts, const StageChannel& handover,
+             int program_pidfd) {
   const ContainerPlan& plan = *input.plan;
   RootfsBuilder builder(input.scratch_folder, input.rootfs_method);
   RETURN_IF_ERROR(mounts.OpenSources());
@@ -134,7 +151,11 @@ Status Build(const InitInput& input, MountSteps& mounts, int program_pidfd) {
   if (plan.namespaces.new_cgroup && setns(program_pidfd, CLONE_NEWCGROUP) != 0)
     return FailWithErrno("join the container's cgroup namespace");
   RETURN_IF_ERROR(mounts.MountAll(builder));
-  RETURN_IF_ERROR(MakeDevices(mounts.root_fd(), plan));
+  ASSIGN_OR_RETURN(const auto user, OutsideUser(plan, mounts.root_fd()));
+  RETURN_IF_ERROR(MakeDevices(mounts.root_fd(), plan, user));
+  // Of a shared pid namespace only the program's number there is not known here.
+  RETURN_IF_ERROR(
+      RunCreationHooks(input, handover, mounts.root_fd(), plan.namespaces.new_pid ? 1 : 0));
   // Made where it is missing, while the root can be written.
   RETURN_IF_ERROR(
       OpenWorkingDirectory(mounts.root_fd(), plan.process.cwd()).map([](const UniqueFd&) {}));
@@ -168,7 +189,7 @@ Status BuilderMain(const InitInput& input, const StageChannel& handover, int pro
   // The program has made its cgroup namespace.
   RETURN_IF_ERROR(WaitForStart(handover));
   MountSteps mounts(*input.plan, sandbox.user.get());
-  RETURN_IF_ERROR(Build(input, mounts, program_pidfd));
+  RETURN_IF_ERROR(Build(input, mounts, handover, program_pidfd));
   return HandOver(input, mounts, handover);
 }
 

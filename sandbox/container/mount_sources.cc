@@ -8,6 +8,7 @@
 
 #include "sandbox/base/files.h"
 #include "sandbox/container/mount_steps.h"
+#include "sandbox/container/relabel.h"
 #include "sandbox/kernel/mounts.h"
 
 namespace catamaran {
@@ -51,6 +52,7 @@ Status MountSteps::OpenSource(const PlannedMount& mount, UniqueFd& source) {
   // A folder that is missing is made, as containerd and docker do.
   if (!mount.field.empty() && access(mount.source.c_str(), F_OK) != 0 && errno == ENOENT)
     RETURN_IF_ERROR(MakeDirectories(mount.source, 0755));
+  if (!mount.label.empty()) RETURN_IF_ERROR(RelabelTree(mount.source, mount.label));
   RETURN_IF_ERROR(CheckPropagation(mount));
   ASSIGN_OR_RETURN(source, CloneMount(AT_FDCWD, mount.source,
                                       mount.recursive ? Recursion::kRecursive : Recursion::kOne));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sandbox/container/hooks.h"
 #include "sandbox/container/id_maps.h"
 #include "sandbox/container/plan_mounts.h"
 #include "sandbox/container/sysctls.h"
@@ -123,6 +124,7 @@ Result<ContainerPlan> PlanContainer(const PlanInput& input) {
     return Fail(ErrorCode::kInvalidArgument, "privileged: the sandbox is not privileged");
   RETURN_IF_ERROR(CheckRootfs(container.rootfs()));
   RETURN_IF_ERROR(CheckProcess(container.process()));
+  RETURN_IF_ERROR(ValidateHooks(container.hooks()));
   ContainerPlan plan;
   ASSIGN_OR_RETURN(plan.namespaces, PlanNamespaces(input));
   PlanUserNamespace(input.sandbox, plan);
@@ -144,6 +146,12 @@ Result<ContainerPlan> PlanContainer(const PlanInput& input) {
   for (const auto& device : input.devices) {
     std::erase_if(plan.devices, [&](const auto& other) { return other.path == device.path; });
     plan.devices.push_back(device);
+    if (!plan.user_namespace) continue;
+    PlannedDevice& owned = plan.devices.back();
+    if (owned.uid_inside)
+      owned.uid = OutsideId(plan.user_namespace->uids(), owned.uid).value_or(plan.root_uid);
+    if (owned.gid_inside)
+      owned.gid = OutsideId(plan.user_namespace->gids(), owned.gid).value_or(plan.root_gid);
   }
   plan.links = {{"/dev/ptmx", "pts/ptmx"},
                 {"/dev/fd", "/proc/self/fd"},

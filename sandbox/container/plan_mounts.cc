@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 #include "sandbox/container/id_maps.h"
@@ -14,6 +15,9 @@ namespace {
 constexpr uint64_t kHardened = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
 constexpr size_t kMaximumMounts = 4096;
 constexpr uint32_t kTtyGroup = 5;
+
+// File systems in memory, whose files have the label that the mount is given (mount(8), "context").
+constexpr std::array<std::string_view, 3> kLabelled = {"tmpfs", "devpts", "mqueue"};
 
 PlannedMount Filesystem(std::string target, std::string type,
                         std::vector<std::pair<std::string, std::string>> parameters,
@@ -150,8 +154,26 @@ Result<std::optional<IdMaps>> IdMapsOf(const spec::Mount& mount, const spec::San
   return std::optional(ToIdMaps(maps));
 }
 
-Result<PlannedMount> RequestedMount(const spec::Mount& mount, const spec::SandboxSpec& sandbox,
+// The machine's own folders are never given to a container.
+Status PlanRelabelling(const spec::Mount& mount, const std::string& field, const std::string& label,
+                       PlannedMount& planned) {
+  static constexpr std::array<std::string_view, 17> kMachines = {
+      "/",     "/bin",  "/boot", "/dev",  "/etc", "/home", "/lib", "/lib64", "/media",
+      "/proc", "/root", "/run",  "/sbin", "/sys", "/tmp",  "/usr", "/var"};
+  if (label.empty())
+    return Fail(ErrorCode::kInvalidArgument,
+                "{}.selinux_relabel: the container has no SELinux label to give", field);
+  ASSIGN_OR_RETURN(const auto source, NormalContainerPath(mount.host_path(), field + ".host_path"));
+  if (std::find(kMachines.begin(), kMachines.end(), source) != kMachines.end())
+    return Fail(ErrorCode::kInvalidArgument, "{}.selinux_relabel: {} belongs to the machine", field,
+                source);
+  planned.label = label;
+  return {};
+}
+
+Result<PlannedMount> RequestedMount(const spec::Mount& mount, const PlanInput& input,
                                     const std::string& field) {
+  const spec::SandboxSpec& sandbox = input.sandbox;
   PlannedMount planned;
   planned.field = field;
   ASSIGN_OR_RETURN(planned.target,
@@ -165,6 +187,8 @@ Result<PlannedMount> RequestedMount(const spec::Mount& mount, const spec::Sandbo
     return Fail(ErrorCode::kInvalidArgument,
                 "{}.propagation BIDIRECTIONAL: not in a user namespace of the pod", field);
   planned.propagation = mount.propagation();
+  if (mount.selinux_relabel())
+    RETURN_IF_ERROR(PlanRelabelling(mount, field, input.container.mount_label(), planned));
   planned.recursive_attributes = mount.recursive_readonly();
   switch (mount.source_case()) {
     case spec::Mount::kHostPath:
@@ -222,8 +246,8 @@ Result<std::vector<PlannedMount>> PlanMounts(const PlanInput& input) {
                 input.container.mounts_size(), kMaximumMounts);
   std::vector<PlannedMount> requested;
   for (int i = 0; i < input.container.mounts_size(); ++i) {
-    ASSIGN_OR_RETURN(auto mount, RequestedMount(input.container.mounts(i), input.sandbox,
-                                                fmt::format("mounts[{}]", i)));
+    ASSIGN_OR_RETURN(
+        auto mount, RequestedMount(input.container.mounts(i), input, fmt::format("mounts[{}]", i)));
     requested.push_back(std::move(mount));
   }
   std::vector<PlannedMount> mounts = OwnMounts(input);
@@ -235,6 +259,10 @@ Result<std::vector<PlannedMount>> PlanMounts(const PlanInput& input) {
     });
   });
   std::move(requested.begin(), requested.end(), std::back_inserter(mounts));
+  if (const std::string& label = input.container.mount_label(); !label.empty())
+    for (auto& mount : mounts)
+      if (std::find(kLabelled.begin(), kLabelled.end(), mount.type) != kLabelled.end())
+        mount.parameters.emplace_back("context", label);
   std::stable_sort(mounts.begin(), mounts.end(), [](const auto& left, const auto& right) {
     return Depth(left.target) < Depth(right.target);
   });

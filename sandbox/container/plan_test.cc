@@ -123,6 +123,42 @@ TEST(MountPlan, AReadOnlyRootMakesTheSandboxsFilesReadOnly) {
             static_cast<uint64_t>(MOUNT_ATTR_RDONLY));
 }
 
+TEST(MountPlan, FilesInMemoryHaveTheContainersLabel) {
+  auto container = Container();
+  container.set_mount_label("u:r:t:s0:c1,c2");
+  auto& shared = *container.add_mounts();
+  shared.set_container_path("/data");
+  shared.set_host_path("/srv/data/");
+  shared.set_selinux_relabel(true);
+  const auto plan = Plan(Sandbox(), container);
+  ASSERT_TRUE(plan) << plan.error().message;
+  const auto context = [&](const std::string& target) -> std::string {
+    for (const auto& [key, value] : MountAt(*plan, target).parameters)
+      if (key == "context") return value;
+    return "";
+  };
+  for (const char* target : {"/dev", "/dev/pts", "/dev/mqueue"})
+    EXPECT_EQ(context(target), "u:r:t:s0:c1,c2") << target;
+  for (const char* target : {"/proc", "/sys", "/data"}) EXPECT_EQ(context(target), "") << target;
+  EXPECT_EQ(MountAt(*plan, "/data").label, "u:r:t:s0:c1,c2");
+  EXPECT_EQ(MountAt(*plan, "/etc/hosts").label, "");
+}
+
+TEST(MountPlan, TheMachinesFoldersAreNotRelabelled) {
+  auto container = Container();
+  auto& mount = *container.add_mounts();
+  mount.set_container_path("/data");
+  mount.set_host_path("/usr/");
+  mount.set_selinux_relabel(true);
+  EXPECT_FALSE(Plan(Sandbox(), container)) << "there is no label";
+  container.set_mount_label("u:r:t:s0");
+  const auto refused = Plan(Sandbox(), container);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("mounts[0].selinux_relabel: /usr belongs to the machine"),
+            std::string::npos)
+      << refused.error().message;
+}
+
 TEST(NamespacePlan, FollowsPodAndContainer) {
   auto sandbox = Sandbox();
   auto container = Container();
@@ -169,7 +205,7 @@ TEST(ContainerPlan, WrongSpecsAreRefusedByField) {
        [](auto& c) { *c.add_mounts() = Bind("/x/../"); }},
       {"mounts[0].container_path \"/proc\"", ErrorCode::kInvalidArgument,
        [](auto& c) { *c.add_mounts() = Bind("/dev/../proc/"); }},
-      {"mounts[0].uid_mappings", ErrorCode::kUnimplemented,
+      {"mounts[0].uid_mappings", ErrorCode::kInvalidArgument,
        [](auto& c) {
          *c.add_mounts() = Bind("/x");
          c.mutable_mounts(0)->add_uid_mappings();
@@ -308,6 +344,10 @@ TEST(SysctlPlan, DotsAndSlashesAreRead) {
 TEST(StageOrder, MessagesOutOfTurnAreRefused) {
   StageOrder order;
   EXPECT_FALSE(StageOrder().Started()) << "not before Prepared";
+  EXPECT_FALSE(StageOrder().Continued()) << "not before Built";
+  EXPECT_TRUE(order.Received(StageMessage::Kind::kBuilt));
+  EXPECT_FALSE(StageOrder(order).Received(StageMessage::Kind::kPrepared)) << "it has to wait";
+  EXPECT_TRUE(order.Continued());
   EXPECT_FALSE(StageOrder().Received(StageMessage::Kind::kStart));
   ASSERT_TRUE(order.Received(StageMessage::Kind::kDescriptor));
   ASSERT_TRUE(order.Received(StageMessage::Kind::kPrepared));

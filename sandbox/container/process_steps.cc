@@ -116,7 +116,7 @@ Status BecomeUser(const spec::ProcessSpec& process, const Credentials& credentia
     return FailWithErrno("become group {}", ids.gid());
   if (setresuid(ids.uid(), ids.uid(), ids.uid()) != 0)
     return FailWithErrno("become user {}", ids.uid());
-  RETURN_IF_ERROR(ApplyCapabilities(credentials.capabilities));
+  RETURN_IF_ERROR(ApplyCapabilities(credentials.capabilities, credentials.ambient));
   if (filtered && process.no_new_privileges()) return InstallSeccomp(*credentials.seccomp);
   return {};
 }
@@ -187,9 +187,11 @@ Status InstallTerminal(int slave_fd, uid_t uid) {
   return InstallStdio({slave_fd, slave_fd, slave_fd}, -1, uid);
 }
 
-Error BecomeProgram(const spec::ProcessSpec& process, const Credentials& credentials) {
+Error BecomeProgram(const spec::ProcessSpec& process, const Credentials& credentials,
+                    const std::function<Status()>& last_step) {
   const ProgramImage image(process, credentials.user.home);
   if (auto done = BecomeUser(process, credentials); !done) return std::move(done).error();
+  if (auto done = last_step(); !done) return std::move(done).error();
   return image.Execute();
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,13 +51,16 @@ Status EnterWorkingDirectory(int folder_fd);
 struct Credentials {
   ProcessUser user;
   CapabilitySet capabilities;
+  CapabilitySet ambient;
   std::shared_ptr<const SeccompProgram> seccomp;  // null: unconfined
   // To write the labels with; where the process may not mount one itself.
   std::optional<ProcHandle> proc;
 };
 // Whether BecomeProgram writes labels: AppArmor's or SELinux's.
 bool HasLabels(const spec::ProcessSpec& process);
-// Limits, labels, groups, ids, capabilities, filter, and execve. Returns only the error.
-Error BecomeProgram(const spec::ProcessSpec& process, const Credentials& credentials);
+// Limits, labels, groups, ids, capabilities, filter, `last_step`, and execve. Returns only the
+// error.
+Error BecomeProgram(const spec::ProcessSpec& process, const Credentials& credentials,
+                    const std::function<Status()>& last_step);
 
 }  // namespace catamaran

@@ -124,7 +124,8 @@ Result<std::vector<UniqueFd>> RootfsBuilder::OpenLowers(const spec::RootfsSpec& 
 }
 
 Result<UniqueFd> RootfsBuilder::OverlayByDescriptors(const std::vector<UniqueFd>& lowers,
-                                                     int upper_fd, int work_fd) {
+                                                     int upper_fd, int work_fd,
+                                                     const std::string& label) {
   std::vector<MountParameter> parameters = {{"source", "overlay"}};
   for (auto lower = lowers.rbegin(); lower != lowers.rend(); ++lower)
     parameters.push_back({"lowerdir+", std::nullopt, lower->get()});
@@ -134,11 +135,13 @@ Result<UniqueFd> RootfsBuilder::OverlayByDescriptors(const std::vector<UniqueFd>
     // No sync at unmount: what a container wrote goes with it.
     parameters.push_back({"volatile", std::nullopt});
   }
+  if (!label.empty()) parameters.push_back({"context", label});
   return MakeFilesystem("overlay", parameters, 0);
 }
 
 Result<UniqueFd> RootfsBuilder::OverlayByPaths(const std::vector<UniqueFd>& lowers,
-                                               const std::string& writable_folder) {
+                                               const std::string& writable_folder,
+                                               const std::string& label) {
   const std::string prefix = fmt::format("o{}-", next_overlay_++);
   std::string options = "lowerdir=";
   for (size_t i = lowers.size(); i-- > 0;) {
@@ -152,6 +155,8 @@ Result<UniqueFd> RootfsBuilder::OverlayByPaths(const std::vector<UniqueFd>& lowe
     ASSIGN_OR_RETURN(writable, Attach(std::move(writable), prefix + "w"));
     options += fmt::format(",upperdir={0}w/upper,workdir={0}w/work,volatile", prefix);
   }
+  // Quoted: a label's level holds commas.
+  if (!label.empty()) options += fmt::format(",context=\"{}\"", label);
   ASSIGN_OR_RETURN(auto target, NewScratchFolder(prefix + "m"));
   // Short names, from the folder they are in: mount(2) takes no more than one page of options.
   ASSIGN_OR_RETURN(auto previous, OpenFile(".", O_PATH | O_DIRECTORY));
@@ -170,14 +175,15 @@ Result<UniqueFd> RootfsBuilder::MountContainerRoot(const spec::RootfsSpec& spec,
                    MakeWritableFolders(spec.writable_directory(), lowers.back().get()));
   ASSIGN_OR_RETURN(const auto credentials, QuotaCredentials::For(writable.upper.get()));
   if (method_ == RootfsMethod::kBest) {
-    auto root = OverlayByDescriptors(lowers, writable.upper.get(), writable.work.get());
+    auto root =
+        OverlayByDescriptors(lowers, writable.upper.get(), writable.work.get(), spec.mount_label());
     if (root) {
       ASSIGN_OR_RETURN(auto folder, OpenFile(scratch_folder_ + "/root", O_PATH | O_DIRECTORY));
       RETURN_IF_ERROR(AttachMount(root->get(), folder.get()));
       return root;
     }
   }
-  return OverlayByPaths(lowers, spec.writable_directory());
+  return OverlayByPaths(lowers, spec.writable_directory(), spec.mount_label());
 }
 
 Result<UniqueFd> RootfsBuilder::MountImage(const spec::ImageMount& image, int user_namespace_fd) {
@@ -187,11 +193,12 @@ Result<UniqueFd> RootfsBuilder::MountImage(const spec::ImageMount& image, int us
   if (lowers.size() == 1) {
     root = std::move(lowers.back());
   } else {
-    auto overlay = method_ == RootfsMethod::kBest ? OverlayByDescriptors(lowers, -1, -1)
-                                                  : OverlayByPaths(lowers, "");
+    auto overlay = method_ == RootfsMethod::kBest
+                       ? OverlayByDescriptors(lowers, -1, -1, image.rootfs().mount_label())
+                       : OverlayByPaths(lowers, "", image.rootfs().mount_label());
     attached = method_ == RootfsMethod::kByPath;
     if (!overlay && !attached) {
-      overlay = OverlayByPaths(lowers, "");
+      overlay = OverlayByPaths(lowers, "", image.rootfs().mount_label());
       attached = true;
     }
     if (!overlay) return overlay;

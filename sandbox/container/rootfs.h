@@ -42,10 +42,10 @@ class RootfsBuilder {
   Result<std::vector<UniqueFd>> OpenLowers(const spec::RootfsSpec& spec, int user_namespace_fd);
   Result<UniqueFd> MountLayer(const std::string& blob);
   Result<UniqueFd> OverlayByDescriptors(const std::vector<UniqueFd>& lowers, int upper_fd,
-                                        int work_fd);
+                                        int work_fd, const std::string& label);
   // writable_folder is empty for a read-only view.
   Result<UniqueFd> OverlayByPaths(const std::vector<UniqueFd>& lowers,
-                                  const std::string& writable_folder);
+                                  const std::string& writable_folder, const std::string& label);
   // A new empty folder, on a tmpfs of this builder's own, to attach something to.
   Result<UniqueFd> NewScratchFolder(const std::string& name);
   Result<UniqueFd> Attach(UniqueFd mount, const std::string& name);

@@ -57,15 +57,16 @@ Status EnterSharedMemory(const spec::SandboxSpec& sandbox) {
   const uint64_t size =
       sandbox.shm_size_bytes() > 0 ? sandbox.shm_size_bytes() : kDefaultSharedMemory;
   RETURN_IF_ERROR(LeavePeerGroups());
-  ASSIGN_OR_RETURN(
-      auto memory,
-      MakeFilesystem("tmpfs",
-                     {{"source", "shm"},
-                      {"mode", "1777"},
-                      {"size", std::to_string(size)},
-                      {"uid", std::to_string(RootOutside(sandbox.user_namespace().uids()))},
-                      {"gid", std::to_string(RootOutside(sandbox.user_namespace().gids()))}},
-                     MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV));
+  std::vector<MountParameter> parameters = {
+      {"source", "shm"},
+      {"mode", "1777"},
+      {"size", std::to_string(size)},
+      {"uid", std::to_string(RootOutside(sandbox.user_namespace().uids()))},
+      {"gid", std::to_string(RootOutside(sandbox.user_namespace().gids()))}};
+  if (!sandbox.mount_label().empty()) parameters.push_back({"context", sandbox.mount_label()});
+  ASSIGN_OR_RETURN(auto memory,
+                   MakeFilesystem("tmpfs", parameters,
+                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV));
   // Anywhere but on the root itself; nothing of it is seen again after the pivot.
   ASSIGN_OR_RETURN(auto target, OpenFile("/proc", O_PATH | O_DIRECTORY));
   RETURN_IF_ERROR(AttachMount(memory.get(), target.get()));

@@ -1,13 +1,22 @@
 #include <cstdio>
+#include <vector>
 
 #include "sandbox/container/seccomp_rules.h"
 
 // Part of the build: writes the default profile's programs for the capabilities that containers
-// usually have (the default ones, and none) as seccomp_precompiled.inc.
+// usually have (the default ones, none, all, and the default ones with one more) as
+// seccomp_precompiled.inc.
 int main() {
   using catamaran::CapabilitySet;
-  const CapabilitySet sets[] = {
-      catamaran::CapabilitiesOfDefaultProfile(catamaran::DefaultCapabilities()), CapabilitySet{}};
+  const CapabilitySet usual =
+      catamaran::CapabilitiesOfDefaultProfile(catamaran::DefaultCapabilities());
+  const CapabilitySet all = catamaran::CapabilitiesOfDefaultProfile(CapabilitySet{~uint64_t{0}});
+  std::vector<CapabilitySet> sets = {usual, CapabilitySet{}, all};
+  for (int number = 0; number < 64; ++number) {
+    CapabilitySet one_more = usual;
+    one_more.Add(number);
+    if (all.Has(number) && !usual.Has(number)) sets.push_back(one_more);
+  }
   std::printf("#include <linux/filter.h>\n\n#include <cstddef>\n#include <cstdint>\n\n");
   std::printf("namespace catamaran {\n");
   for (const auto& set : sets) {

@@ -131,7 +131,11 @@ TEST(CompileSeccomp, HasTheUsualProgramsReady) {
   profile.set_kind(spec::SeccompProfile::RUNTIME_DEFAULT);
   CapabilitySet more = DefaultCapabilities();
   more.Add(CAP_NET_ADMIN);  // no system call depends on it
-  for (const CapabilitySet set : {DefaultCapabilities(), more, CapabilitySet{}}) {
+  CapabilitySet administrator = DefaultCapabilities();
+  administrator.Add(CAP_SYS_ADMIN);
+  const CapabilitySet all{~uint64_t{0}};
+  for (const CapabilitySet set :
+       {DefaultCapabilities(), more, CapabilitySet{}, administrator, all}) {
     const auto ready = CompileSeccomp(profile, set).value();
     const auto compiled = CompileDefaultProfile(set).value();
     ASSERT_EQ(ready->filter.size(), compiled.filter.size());

@@ -36,6 +36,8 @@ Result<StageMessage> Decode(std::string_view packet, UniqueFd descriptor) {
           Error{static_cast<ErrorCode>(error.code()), error.system_errno(), error.message()};
       return message;
     case StageMessage::Kind::kStart:
+    case StageMessage::Kind::kBuilt:
+    case StageMessage::Kind::kContinue:
       return message;
   }
   return Fail(ErrorCode::kInternal, "a malformed message of kind {} from the container's init",
@@ -67,6 +69,8 @@ Status StageChannel::SendFailed(const Error& error) const {
   return Send(StageMessage::Kind::kFailed, EncodeError(error), -1);
 }
 Status StageChannel::SendStart() const { return Send(StageMessage::Kind::kStart, "", -1); }
+Status StageChannel::SendBuilt() const { return Send(StageMessage::Kind::kBuilt, "", -1); }
+Status StageChannel::SendContinue() const { return Send(StageMessage::Kind::kContinue, "", -1); }
 
 Result<std::optional<StageMessage>> StageChannel::Receive() const {
   std::string packet(kMaximumPacket, '\0');
@@ -88,12 +92,23 @@ Status StageOrder::Received(StageMessage::Kind kind) {
     return {};
   }
   if (state_ == State::kPreparing && kind == StageMessage::Kind::kDescriptor) return {};
+  if (state_ == State::kPreparing && kind == StageMessage::Kind::kBuilt) {
+    state_ = State::kBuilt;
+    return {};
+  }
   if (state_ == State::kPreparing && kind == StageMessage::Kind::kPrepared) {
     state_ = State::kPrepared;
     return {};
   }
   return Fail(ErrorCode::kInternal, "message {} of the container's init is out of turn",
               static_cast<int>(kind));
+}
+
+Status StageOrder::Continued() {
+  if (state_ != State::kBuilt)
+    return Fail(ErrorCode::kFailedPrecondition, "the container's init does not wait for hooks");
+  state_ = State::kPreparing;
+  return {};
 }
 
 Status StageOrder::Started() {

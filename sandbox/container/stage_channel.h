@@ -12,9 +12,10 @@ namespace catamaran {
 
 // What parent and child of a container's start tell each other, one packet each. The order is
 //
-//   child:  [Descriptor...]  Prepared                       [Failed]
-//   parent:                            Start
+//   child:  [Built]            [Descriptor...]  Prepared           [Failed]
+//   parent:          Continue                             Start
 //
+// Built is said only by a child whose container has hooks that run before its root is entered.
 // Failed may come instead of any of the child's messages and is the last. After Start the end of
 // the stream without Failed means that execve worked: the socket is close-on-exec.
 struct StageMessage {
@@ -23,6 +24,8 @@ struct StageMessage {
     kPrepared = 2,    // child: everything is ready; `user`
     kFailed = 3,      // child: `error`
     kStart = 4,       // parent
+    kBuilt = 5,       // child: all mounts and devices are made; waits for Continue
+    kContinue = 6,    // parent
   };
   Kind kind = Kind::kFailed;
   std::string name;
@@ -43,6 +46,8 @@ class StageChannel {
   Status SendPrepared(const spec::ResolvedUser& user) const;
   Status SendFailed(const Error& error) const;
   Status SendStart() const;
+  Status SendBuilt() const;
+  Status SendContinue() const;
 
   // Waits for a packet (the parent's end does not: kUnavailable with EAGAIN). Nothing: the other
   // end is closed.
@@ -63,12 +68,13 @@ class StageOrder {
  public:
   // kInternal for a message out of turn.
   Status Received(StageMessage::Kind kind);
+  Status Continued();
   Status Started();
   // Whether the end of the stream now means that the program runs.
   bool ran_at_end() const { return state_ == State::kStarted; }
 
  private:
-  enum class State { kPreparing, kPrepared, kStarted, kFailed };
+  enum class State { kPreparing, kBuilt, kPrepared, kStarted, kFailed };
   State state_ = State::kPreparing;
 };
 

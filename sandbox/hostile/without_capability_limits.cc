@@ -16,7 +16,7 @@ Status KeepCapabilitiesOverSetuid() {
   return {};
 }
 
-Status ApplyCapabilities(CapabilitySet) {
+Status ApplyCapabilities(CapabilitySet, CapabilitySet) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
   if (syscall(SYS_capget, &header, data) != 0) return FailWithErrno("get capabilities");

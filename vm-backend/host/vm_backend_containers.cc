@@ -43,6 +43,7 @@ void VmBackend::CreateContainer(const pod::CreateContainerRequest& request, Stdi
   containers_[id].status.set_container_id(id);
   if (machine_->shares_host_files()) return HandOver(id, std::move(stdio), std::move(done));
   creating_[id].clear_log_path();
+  if (!creating_[id].has_hooks()) creating_[id].clear_annotations();
   AttachImages(
       id, [this, id, stdio = std::move(stdio), done = std::move(done)](Status attached) mutable {
         auto finish = [this, id, stdio = std::move(stdio),

@@ -25,6 +25,14 @@ constexpr Refusal<spec::SandboxSpec> kSandbox[] = {
 constexpr Refusal<spec::ContainerSpec> kContainer[] = {
     {[](const auto& c) { return c.pid() == spec::NODE; },
      "hostPID: a container in a VM cannot see the node's processes"},
+    {[](const auto& c) {
+       const auto& h = c.hooks();
+       return h.prestart_size() + h.create_runtime_size() + h.create_container_size() +
+                  h.poststart_size() + h.poststop_size() >
+              0;
+     },
+     "hooks: programs of the node cannot act on a container in a VM; only startContainer hooks, "
+     "which are programs of the container, run there"},
 };
 
 constexpr Refusal<spec::Mount> kMount[] = {

@@ -38,6 +38,11 @@ TEST(VmRefusals, ContainersThatNeedTheHostsDevicesProcessesOrMountTable) {
   };
   const Row rows[] = {
       {"hostPID", [](auto& c) { c.set_pid(spec::NODE); }},
+      {"hooks", [](auto& c) { c.mutable_hooks()->add_prestart(); }},
+      {"hooks", [](auto& c) { c.mutable_hooks()->add_create_runtime(); }},
+      {"hooks", [](auto& c) { c.mutable_hooks()->add_create_container(); }},
+      {"hooks", [](auto& c) { c.mutable_hooks()->add_poststart(); }},
+      {"hooks", [](auto& c) { c.mutable_hooks()->add_poststop(); }},
       {"/data: propagation",
        [](auto& c) {
          auto& mount = *c.add_mounts();
@@ -54,6 +59,12 @@ TEST(VmRefusals, ContainersThatNeedTheHostsDevicesProcessesOrMountTable) {
     EXPECT_EQ(refused.error().code, ErrorCode::kUnimplemented);
     EXPECT_NE(refused.error().message.find(row.word), std::string::npos) << refused.error().message;
   }
+}
+
+TEST(VmRefusals, NotTheContainersOwnHooks) {
+  spec::ContainerSpec container;
+  container.mutable_hooks()->add_start_container();
+  EXPECT_TRUE(RefuseContainer(container));
 }
 
 TEST(VmRefusals, LimitsAboveWhatTheMachineWasMadeFor) {
