@@ -58,9 +58,20 @@ Result<spec::Capabilities> TranslateCapabilities(const runtime::v1::Capability& 
   if (HasAll(request.drop_capabilities())) names.clear();
   RETURN_IF_ERROR(ForEach(request.add_capabilities(), field + ".add_capabilities",
                           [&](const std::string& name) { names.insert(name); }));
+  // KEP-2763: what is ambient is in all other sets too.
+  std::set<std::string> ambient;
+  if (HasAll(request.add_ambient_capabilities()))
+    for (const std::string_view name : kCapabilityNames) ambient.insert("CAP_" + std::string(name));
+  RETURN_IF_ERROR(ForEach(request.add_ambient_capabilities(), field + ".add_ambient_capabilities",
+                          [&](const std::string& name) { ambient.insert(name); }));
+  names.insert(ambient.begin(), ambient.end());
   RETURN_IF_ERROR(ForEach(request.drop_capabilities(), field + ".drop_capabilities",
-                          [&](const std::string& name) { names.erase(name); }));
+                          [&](const std::string& name) {
+                            names.erase(name);
+                            ambient.erase(name);
+                          }));
   spec::Capabilities out;
+  for (const std::string& name : ambient) out.add_ambient(name);
   // "All" also means those that a newer kernel has and this table has not.
   if (names.size() == kCapabilityNames.size()) {
     out.set_all(true);

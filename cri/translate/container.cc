@@ -50,6 +50,8 @@ Result<spec::ContainerSpec> TranslateContainer(const ContainerInput& input) {
   spec::ContainerSpec out;
   out.set_format_version(kFormatVersion);
   out.set_container_id(input.id.value());
+  out.mutable_annotations()->insert(input.config.annotations().begin(),
+                                    input.config.annotations().end());
   RETURN_IF_ERROR(TranslateProcess(input, out.mutable_process()));
   RETURN_IF_ERROR(TranslateSecurity(input, &out));
   RETURN_IF_ERROR(

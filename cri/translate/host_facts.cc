@@ -34,18 +34,39 @@ uint32_t OneAfterLast(const std::string& list) {
   return last + 1;
 }
 
-// Lines are "name (mode)".
-std::vector<std::string> ProfileNames(const std::string& text) {
-  std::vector<std::string> names;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) {
-    const size_t end = line.rfind(" (");
-    names.push_back(line.substr(0, end));
-  }
-  return names;
+// selinux_config(5) names the policy, whose lxc_contexts has lines `file = "label"`.
+std::string FileLabel() {
+  constexpr const char* kUsual = "system_u:object_r:container_file_t:s0";
+  const auto value = [](const std::string& text, std::string_view key) -> std::string {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
+      if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == '=')
+        return line.substr(key.size() + 1);
+    }
+    return "";
+  };
+  std::string policy = value(ReadFile("/etc/selinux/config", 1 << 16).value_or(""), "SELINUXTYPE");
+  if (policy.empty() || policy.find('/') != std::string::npos) policy = "targeted";
+  const auto contexts = ReadFile("/etc/selinux/" + policy + "/contexts/lxc_contexts", 1 << 16);
+  const std::string label = value(contexts.value_or(""), "file");
+  return label.empty() ? kUsual : label;
 }
 
 }  // namespace
+
+std::vector<HostPath> AppArmorParsers() {
+  return {HostPath("/usr/sbin/apparmor_parser"), HostPath("/sbin/apparmor_parser")};
+}
+
+std::vector<std::string> ReadAppArmorProfiles(const HostPath& list) {
+  std::vector<std::string> names;
+  // Lines are "name (mode)".
+  std::istringstream stream(ReadFile(list.value(), 1 << 20).value_or(""));
+  for (std::string line; std::getline(stream, line);)
+    names.push_back(line.substr(0, line.rfind(" (")));
+  return names;
+}
 
 Result<HostFacts> HostFacts::Read() {
   HostFacts facts;
@@ -56,10 +77,16 @@ Result<HostFacts> HostFacts::Read() {
   facts.hosts = ReadFile("/etc/hosts", 1 << 20).value_or("");
   facts.apparmor = KernelHasAppArmor();
   if (facts.apparmor) {
-    const auto profiles = ReadFile("/sys/kernel/security/apparmor/profiles");
-    facts.apparmor_profiles = ProfileNames(profiles.value_or(""));
+    facts.apparmor_profiles =
+        ReadAppArmorProfiles(HostPath("/sys/kernel/security/apparmor/profiles"));
+    const auto& names = facts.apparmor_profiles;
+    facts.apparmor_default =
+        std::find(names.begin(), names.end(), kDefaultAppArmorProfile) != names.end();
+    for (const HostPath& parser : AppArmorParsers())
+      facts.apparmor_default = facts.apparmor_default || Exists(parser.value());
   }
   facts.selinux = KernelHasSelinux();
+  if (facts.selinux) facts.selinux_file_label = FileLabel();
   const auto sizes = ListDirectory("/sys/kernel/mm/hugepages");
   for (const std::string& folder : sizes.value_or(std::vector<std::string>())) {
     if (std::string size = HugepageSize(folder); !size.empty()) {

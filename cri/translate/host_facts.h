@@ -1,9 +1,11 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/base/result.h"
+#include "sandbox/base/strong_types.h"
 
 namespace catamaran {
 
@@ -15,11 +17,23 @@ struct HostFacts {
   std::string hosts;
   bool apparmor = false;                       // the kernel enforces AppArmor
   std::vector<std::string> apparmor_profiles;  // names of the loaded ones
+  bool apparmor_default = false;               // the runtime's default profile is one, or can be
   bool selinux = false;
+  // What the host's policy gives to the files of containers:
+  // "system_u:object_r:container_file_t:s0".
+  std::string selinux_file_label;
   std::vector<std::string> hugepage_sizes;  // "2MB", "1GB"
   uint32_t cpus = 1;                        // highest possible CPU number + 1
 
   static Result<HostFacts> Read();
 };
+
+// The AppArmor profile of containers that ask for the runtime's default one; see cri/apparmor.
+inline constexpr std::string_view kDefaultAppArmorProfile = "catamaran-default";
+
+// Where apparmor_parser(8) is looked for.
+std::vector<HostPath> AppArmorParsers();
+// Names in the kernel's list of loaded profiles; none where it cannot be read.
+std::vector<std::string> ReadAppArmorProfiles(const HostPath& list);
 
 }  // namespace catamaran

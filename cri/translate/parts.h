@@ -26,11 +26,15 @@ Status TranslateSandboxFiles(const runtime::v1::PodSandboxConfig& config, const 
                              spec::SandboxSpec* out);
 // process.cc: args, env, cwd, user
 Status TranslateProcess(const ContainerInput& input, spec::ProcessSpec* out);
+// apparmor.cc: the profile's name; empty: none
+Result<std::string> TranslateAppArmor(const ContainerInput& input);
 // security.cc: capabilities, seccomp, AppArmor, SELinux, masked and read-only paths
 Status TranslateSecurity(const ContainerInput& input, spec::ContainerSpec* out);
-// A sandbox runs nothing itself: its own profiles are only checked.
-Status CheckSandboxSecurity(const runtime::v1::LinuxSandboxSecurityContext& context,
-                            const HostFacts& host);
+// A sandbox runs nothing itself: its own profiles are only checked, but for the label of the memory
+// that its containers share.
+Status TranslateSandboxSecurity(const runtime::v1::LinuxSandboxSecurityContext& context,
+                                const HandlerConfig& handler, const HostFacts& host,
+                                spec::SandboxSpec* out);
 // mounts.cc
 Status TranslateMounts(const ContainerInput& input, spec::ContainerSpec* out);
 // devices.cc

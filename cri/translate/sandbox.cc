@@ -37,7 +37,7 @@ Result<spec::SandboxSpec> TranslateSandbox(const runtime::v1::PodSandboxConfig& 
   if (IsVm(handler)) *out.mutable_machine() = handler.machine;
   RETURN_IF_ERROR(TranslateCgroup(config.linux(), place, &out));
   RETURN_IF_ERROR(TranslateSandboxNamespaces(context, handler, &out));
-  RETURN_IF_ERROR(CheckSandboxSecurity(context, host));
+  RETURN_IF_ERROR(TranslateSandboxSecurity(context, handler, host, &out));
   RETURN_IF_ERROR(TranslateSysctls(config.linux(), &out));
   RETURN_IF_ERROR(TranslateSandboxFiles(config, host, &out));
   RETURN_IF_ERROR(TranslatePodNetwork(config, place.id));  // its fields are refused here, early

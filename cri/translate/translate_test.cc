@@ -191,6 +191,72 @@ TEST(ContainerTranslation, ResolvesTheUser) {
   EXPECT_EQ(user.groups_policy(), spec::STRICT);
 }
 
+TEST(ContainerTranslation, ChoosesTheAppArmorProfile) {
+  using v1::SecurityProfile;
+  TestInput input;
+  const auto profile = [&input](bool in_vm = false) {
+    return ContainerOf(input, in_vm).process().apparmor_profile();
+  };
+  EXPECT_EQ(profile(), "") << "none where the host has no AppArmor";
+  input.host.apparmor = true;
+  input.host.apparmor_profiles = {"web"};
+  EXPECT_EQ(profile(), "") << "nothing can load the default one";
+  input.host.apparmor_default = true;
+  EXPECT_EQ(profile(), "catamaran-default") << "also unasked";
+  EXPECT_EQ(profile(true), "") << "the guest's kernel has no AppArmor";
+  input.security()->mutable_apparmor()->set_profile_type(SecurityProfile::Unconfined);
+  EXPECT_EQ(profile(), "");
+  input.security()->mutable_apparmor()->set_profile_type(SecurityProfile::RuntimeDefault);
+  EXPECT_EQ(profile(), "catamaran-default");
+  input.security()->mutable_apparmor()->set_profile_type(SecurityProfile::Localhost);
+  input.security()->mutable_apparmor()->set_localhost_ref("localhost/web");
+  EXPECT_EQ(profile(), "web");
+  input.pod_security()->set_privileged(true);
+  input.security()->set_privileged(true);
+  EXPECT_EQ(profile(), "");
+}
+
+TEST(ContainerTranslation, GivesProcessesAndFilesTheirSelinuxLabels) {
+  TestInput input;
+  input.host.selinux = true;
+  input.host.selinux_file_label = "system_u:object_r:container_file_t:s0:c0.c1023";
+  for (auto* option : {input.security()->mutable_selinux_options(),
+                       input.pod_security()->mutable_selinux_options()}) {
+    option->set_user("system_u");
+    option->set_role("system_r");
+    option->set_type("container_t");
+    option->set_level("s0:c1,c2");
+  }
+  input.AddMount()->set_selinux_relabel(true);
+  auto container = ContainerOf(input);
+  EXPECT_EQ(container.process().selinux_label(), "system_u:system_r:container_t:s0:c1,c2");
+  EXPECT_EQ(container.mount_label(), "system_u:object_r:container_file_t:s0:c1,c2");
+  EXPECT_TRUE(container.mounts(0).selinux_relabel());
+  EXPECT_EQ(SandboxOf(input).mount_label(), "system_u:object_r:container_file_t:s0:c1,c2");
+  EXPECT_EQ(SandboxOf(input, true).mount_label(), "") << "a guest's memory is its own";
+  input.security()->mutable_selinux_options()->clear_level();
+  EXPECT_EQ(ContainerOf(input).mount_label(), input.host.selinux_file_label);
+  input.security()->clear_selinux_options();
+  container = ContainerOf(input);
+  EXPECT_EQ(container.mount_label(), "");
+  EXPECT_FALSE(container.mounts(0).selinux_relabel()) << "there is no label to give";
+}
+
+TEST(ContainerTranslation, GivesAmbientCapabilitiesInAllSets) {
+  TestInput input;
+  auto* capabilities = input.security()->mutable_capabilities();
+  capabilities->add_drop_capabilities("all");
+  capabilities->add_add_ambient_capabilities("cap_net_bind_service");
+  capabilities->add_add_ambient_capabilities("CHOWN");
+  auto out = ContainerOf(input).process().capabilities();
+  EXPECT_EQ(Words(out.ambient()), (std::vector<std::string>{"CAP_CHOWN", "CAP_NET_BIND_SERVICE"}));
+  EXPECT_EQ(Words(out.bounding()), Words(out.ambient()));
+  capabilities->add_drop_capabilities("CHOWN");
+  out = ContainerOf(input).process().capabilities();
+  EXPECT_EQ(Words(out.ambient()), std::vector<std::string>{"CAP_NET_BIND_SERVICE"});
+  EXPECT_EQ(Words(out.bounding()), std::vector<std::string>{"CAP_NET_BIND_SERVICE"});
+}
+
 TEST(ContainerTranslation, AddsAndDropsCapabilities) {
   TestInput input;
   auto* capabilities = input.security()->mutable_capabilities();
@@ -200,6 +266,9 @@ TEST(ContainerTranslation, AddsAndDropsCapabilities) {
             std::vector<std::string>{"CAP_NET_ADMIN"});
   capabilities->Clear();
   capabilities->add_add_capabilities("ALL");
+  EXPECT_TRUE(ContainerOf(input).process().capabilities().all());
+  capabilities->Clear();
+  capabilities->add_add_capabilities("all");
   EXPECT_TRUE(ContainerOf(input).process().capabilities().all());
   capabilities->add_drop_capabilities("SYS_ADMIN");
   EXPECT_FALSE(ContainerOf(input).process().capabilities().all());

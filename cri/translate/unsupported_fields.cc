@@ -1,8 +1,7 @@
 // The list of what the CRI can ask and this runtime does not do. It is refused by name, because a
 // pod that runs without what it asked for is worse than one that does not start. Here stand the
-// fields that are never honoured; user namespaces (namespaces.cc) and AppArmor's default profile
-// (security.cc) are refused where their fields are checked. What other runtimes ignore by
-// documented custom is ignored here too:
+// fields that are never honoured; user namespaces are refused where their fields are checked
+// (namespaces.cc). What other runtimes ignore by documented custom is ignored here too:
 //
 //   PodSandboxConfig.linux.security_context.{run_as_user, run_as_group, supplemental_groups,
 //     supplemental_groups_policy, readonly_rootfs, seccomp, apparmor}: nothing runs in the sandbox
@@ -23,14 +22,6 @@ Status RefuseUnsupported(const runtime::v1::PodSandboxConfig& config) {
 
 Status RefuseUnsupported(const runtime::v1::ContainerConfig& config) {
   if (config.has_windows()) return UnsupportedField("config.windows", "containers are Linux only");
-  if (config.cdi_devices_size() > 0) {
-    return UnsupportedField("config.CDI_devices", "devices are given by path in config.devices");
-  }
-  const auto& capabilities = config.linux().security_context().capabilities();
-  if (capabilities.add_ambient_capabilities_size() > 0) {
-    return UnsupportedField("config.linux.security_context.capabilities.add_ambient_capabilities",
-                            "ambient capabilities are always empty");
-  }
   return {};
 }
 
