@@ -10,6 +10,7 @@
 
 #include "cri/base/go_duration.h"
 #include "cri/config/read_images.h"
+#include "cri/config/ulimits.h"
 #include "cri/config/yaml_reader.h"
 #include "sandbox/base/files.h"
 
@@ -196,6 +197,25 @@ Status ReadPluginFolders(const YamlValue& value, std::vector<HostPath>* out) {
   return {};
 }
 
+Status ReadFolders(const YamlValue& value, std::vector<HostPath>* out) {
+  out->clear();
+  return value.ReadSequence(
+      [out](const YamlValue& item) { return ReadPath(item, &out->emplace_back()); });
+}
+
+Status ReadUlimits(const YamlValue& value, std::vector<spec::Rlimit>* out) {
+  return value.ReadSequence([out](const YamlValue& item) -> Status {
+    std::string text;
+    RETURN_IF_ERROR(item.Read(&text));
+    auto limit = ParseUlimit(text);
+    if (!limit) return item.Wrong(limit.error().message);
+    for (const spec::Rlimit& other : *out)
+      if (other.name() == limit->name()) return item.Wrong("the only one of its name");
+    out->push_back(std::move(*limit));
+    return {};
+  });
+}
+
 // "127.0.0.1:0", "[::1]:10010".
 Status ReadAddress(const YamlValue& value, StreamingConfig* streaming) {
   std::string text;
@@ -307,6 +327,10 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
                  return level.Read(&config->log_level);
                }}});
        }},
+      {"cdi_spec_dirs",
+       [config](const YamlValue& v) { return ReadFolders(v, &config->cdi_spec_dirs); }},
+      {"default_ulimits",
+       [config](const YamlValue& v) { return ReadUlimits(v, &config->default_ulimits); }},
       {"images", [config](const YamlValue& v) { return ReadImages(v, &config->images); }},
       {"streaming",
        [config](const YamlValue& v) {

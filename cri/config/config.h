@@ -68,7 +68,10 @@ struct Config {
   HostPath cni_conf_dir{"/etc/cni/net.d"};
   std::vector<HostPath> cni_bin_dirs{HostPath("/opt/cni/bin"), HostPath("/usr/lib/cni")};
   bool allow_emulation = false;  // let VMs run without hardware acceleration
-  HostPath shim;                 // the program catamaran-shim
+  // Of CDI files, in ascending priority; see cri/cdi.
+  std::vector<HostPath> cdi_spec_dirs{HostPath("/etc/cdi"), HostPath("/var/run/cdi")};
+  std::vector<spec::Rlimit> default_ulimits;  // of containers; CRI requests know none
+  HostPath shim;                              // the program catamaran-shim
   std::string log_level = "info";
   ImagesConfig images;
   StreamingConfig streaming;

@@ -53,6 +53,18 @@ TEST(Config, ReadsHowNriPluginsConnect) {
   }
 }
 
+TEST(Config, NamesTheUlimitThatIsNone) {
+  for (const std::string wrong :
+       {"nofile", "nofile=", "nofile=2:1", "files=1", "nofile=1:", "core=x"}) {
+    auto config = Parse("default_ulimits:\n  - " + wrong + "\n");
+    ASSERT_FALSE(config) << wrong;
+    EXPECT_NE(config.error().message.find("c.yaml:2: default_ulimits[0]: '" + wrong),
+              std::string::npos)
+        << config.error().message;
+  }
+  EXPECT_FALSE(Parse("default_ulimits: [core=1, RLIMIT_CORE=2]"));
+}
+
 TEST(Config, TakesEveryKeyOfTheFile) {
   auto config = Parse(R"(
 listen: unix:///run/x/y.sock
@@ -66,6 +78,8 @@ cni: {conf_dir: /c, bin_dirs: [/a, /b/]}
 allow_emulation: true
 shim: /s
 log: {level: debug}
+cdi_spec_dirs: [/a/cdi, /b/cdi]
+default_ulimits: ["nofile=1024:2048", core=-1, RLIMIT_NPROC=7]
 images: {hosts_dir: /h, docker_config: /d.json, pinned: [busybox, "r.test:5000/a/b:2"]}
 handlers:
   - {name: small, backend: ns}
@@ -78,6 +92,15 @@ handlers:
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->listen, "unix:///run/x/y.sock");
   EXPECT_EQ(config->run.string(), "/n");
+  ASSERT_EQ(config->cdi_spec_dirs.size(), 2u);
+  EXPECT_EQ(config->cdi_spec_dirs[1].string(), "/b/cdi");
+  ASSERT_EQ(config->default_ulimits.size(), 3u);
+  EXPECT_EQ(config->default_ulimits[0].name(), "RLIMIT_NOFILE");
+  EXPECT_EQ(config->default_ulimits[0].soft(), 1024u);
+  EXPECT_EQ(config->default_ulimits[0].hard(), 2048u);
+  EXPECT_EQ(config->default_ulimits[1].hard(), UINT64_MAX);
+  EXPECT_EQ(config->default_ulimits[2].name(), "RLIMIT_NPROC");
+  EXPECT_EQ(config->default_ulimits[2].soft(), 7u);
   EXPECT_EQ(config->cgroup_root, "/pods");
   EXPECT_EQ(config->network, Config::Network::kBuiltin);
   EXPECT_EQ(config->builtin_cidr_v6, "fd00::/64");
