@@ -90,6 +90,14 @@ tl::unexpected<Error> JsonObject::Wrong(const char* field, const char* expected)
 
 bool JsonObject::Has(const char* field) const { return !Field(field).is_null(); }
 
+Status JsonObject::CheckFields(std::initializer_list<std::string_view> known) const {
+  for (const auto& item : value_->items())
+    if (std::find(known.begin(), known.end(), item.key()) == known.end())
+      return Fail(ErrorCode::kInvalidArgument, "{}: field \"{}\" is not known", where_,
+                  item.key().substr(0, 100));
+  return {};
+}
+
 Result<std::string> JsonObject::String(const char* field) const {
   const auto& value = Field(field);
   if (value.is_null()) return std::string();

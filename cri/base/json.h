@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ class JsonObject {
   static Result<JsonObject> From(const nlohmann::json& value, std::string where);
 
   bool Has(const char* field) const;
+  // kInvalidArgument where there is a field of another name.
+  Status CheckFields(std::initializer_list<std::string_view> known) const;
   Result<std::string> String(const char* field) const;
   Result<uint64_t> Size(const char* field) const;
   Result<std::vector<std::string>> Strings(const char* field) const;

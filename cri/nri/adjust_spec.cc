@@ -161,12 +161,34 @@ Status AddTmpfs(const nri::Mount& mount, const std::string& field, spec::Contain
   return {};
 }
 
+// The OCI hooks of the plugins, after those that the container has. The engine checks them.
+Status AddHooks(const nri::Hooks& wanted, spec::Hooks* hooks) {
+  const auto add = [](const auto& from, auto* to) -> Status {
+    for (const nri::Hook& hook : from) {
+      spec::Hook* added = to->Add();
+      added->set_path(hook.path());
+      *added->mutable_args() = hook.args();
+      *added->mutable_env() = hook.env();
+      if (!hook.has_timeout()) continue;
+      const int64_t seconds = hook.timeout().value();
+      if (seconds < 1 || seconds > INT32_MAX)
+        return WrongField("hooks.timeout", seconds, "from 1 to 2147483647");
+      added->set_timeout_seconds(static_cast<uint32_t>(seconds));
+    }
+    return {};
+  };
+  RETURN_IF_ERROR(add(wanted.prestart(), hooks->mutable_prestart()));
+  RETURN_IF_ERROR(add(wanted.create_runtime(), hooks->mutable_create_runtime()));
+  RETURN_IF_ERROR(add(wanted.create_container(), hooks->mutable_create_container()));
+  RETURN_IF_ERROR(add(wanted.start_container(), hooks->mutable_start_container()));
+  RETURN_IF_ERROR(add(wanted.poststart(), hooks->mutable_poststart()));
+  return add(wanted.poststop(), hooks->mutable_poststop());
+}
+
 // ---- What this engine does not do ----
 
 Status RefuseUnsupported(const nri::ContainerAdjustment& adjustment) {
   const nri::LinuxContainerAdjustment& linux = adjustment.linux();
-  if (adjustment.hooks().ByteSizeLong() > 0)
-    return UnsupportedField("hooks", "containers have no OCI hooks");
   if (!linux.cgroups_path().empty())
     return UnsupportedField("linux.cgroups_path", "a container's group lies in its pod's");
   if (!linux.namespaces().empty())
@@ -195,6 +217,8 @@ Status AdjustSpec(const nri::ContainerAdjustment& adjustment, spec::ContainerSpe
   RETURN_IF_ERROR(AdjustEnv(adjustment, process));
   RETURN_IF_ERROR(AdjustArgs(adjustment, process));
   RETURN_IF_ERROR(AdjustRlimits(adjustment, process));
+  if (adjustment.has_hooks())
+    RETURN_IF_ERROR(AddHooks(adjustment.hooks(), container->mutable_hooks()));
   if (adjustment.linux().has_seccomp_policy())
     RETURN_IF_ERROR(AdjustSeccomp(adjustment.linux().seccomp_policy(), process));
   for (int i = 0; i < adjustment.mounts_size(); ++i) {

@@ -1,3 +1,4 @@
+#include "cri/pods/host_settings.h"
 #include "cri/pods/identity.h"
 #include "cri/pods/lookup.h"
 #include "cri/pods/nri_events.h"
@@ -104,6 +105,7 @@ Status LeaseImages(Pods& pods, const PodTable::Member& member, const Image& imag
                                                              : ImageStore::RootfsKind::kLayers;
   ASSIGN_OR_RETURN(spec::RootfsSpec rootfs, pods.images().Lease(image.id, holder, kind));
   rootfs.set_readonly(container->rootfs().readonly());
+  rootfs.set_mount_label(container->mount_label());
   rootfs.set_writable_directory(WritableDirectory(*member.pod, member.container->id).string());
   *container->mutable_rootfs() = std::move(rootfs);
 
@@ -112,6 +114,7 @@ Status LeaseImages(Pods& pods, const PodTable::Member& member, const Image& imag
     ASSIGN_OR_RETURN(const Image source, FindImage(pods, "mounts.image", mount.image()));
     ASSIGN_OR_RETURN(spec::RootfsSpec layers, pods.images().Lease(source.id, holder, kind));
     layers.set_readonly(true);
+    layers.set_mount_label(container->mount_label());
     mount.mutable_image()->set_image_ref(source.id);
     for (spec::Mount& target : *container->mutable_mounts()) {
       if (target.has_image() && target.container_path() == mount.container_path())
@@ -166,6 +169,10 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
   ASSIGN_OR_RETURN(const HandlerConfig* handler, pods.FindHandler(surroundings.handler));
   ASSIGN_OR_RETURN(const Image image,
                    FindImage(pods, "config.image.image", request.config().image()));
+  if (!image.config.artifact_type.empty())
+    return Fail(ErrorCode::kInvalidArgument,
+                "config.image.image: '{}' is wrong: must be an image, it is an artifact of type {}",
+                request.config().image().image(), image.config.artifact_type);
   ASSIGN_OR_RETURN(const HostFacts host, HostFacts::Read());
   const ContainerId container_id(id);
   const ContainerInput input{.id = container_id,
@@ -176,6 +183,7 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
                              .image = image,
                              .host = host};
   ASSIGN_OR_RETURN(spec::ContainerSpec container, TranslateContainer(input));
+  RETURN_IF_ERROR(ApplyHostSettings(pods, request.config(), *handler, call, &container));
   RETURN_IF_ERROR(CheckTarget(*pod, container));
 
   record::ContainerRecord record = NewRecord(pods, *pod, id, request, image, container);

@@ -1,5 +1,6 @@
 #include "cri/nri/apply_adjustment.h"
 #include "cri/nri/describe.h"
+#include "cri/pods/host_settings.h"
 #include "cri/pods/nri_updates.h"
 #include "cri/pods/nri_view.h"
 #include "cri/translate/translate.h"
@@ -8,8 +9,8 @@ namespace catamaran {
 namespace {
 
 // The request as plugins want it, translated by the same rules as any.
-Result<spec::ContainerSpec> Adjusted(const nri::ContainerAdjustment& adjustment,
-                                     const ContainerInput& input,
+Result<spec::ContainerSpec> Adjusted(Pods& pods, const nri::ContainerAdjustment& adjustment,
+                                     const ContainerInput& input, const CallContext& call,
                                      runtime::v1::ContainerConfig* config) {
   RETURN_IF_ERROR(AdjustRequest(adjustment, config));
   ASSIGN_OR_RETURN(spec::ContainerSpec container,
@@ -20,6 +21,7 @@ Result<spec::ContainerSpec> Adjusted(const nri::ContainerAdjustment& adjustment,
                                        .handler = input.handler,
                                        .image = input.image,
                                        .host = input.host}));
+  RETURN_IF_ERROR(ApplyHostSettings(pods, *config, input.handler, call, &container));
   RETURN_IF_ERROR(AdjustSpec(adjustment, &container));
   return container;
 }
@@ -55,7 +57,7 @@ Status AdjustForPlugins(Pods& pods, const PodTable::Member& member, const Contai
   const nri::ContainerAdjustment& adjustment = answers.adjustment();
   if (adjustment.ByteSizeLong() == 0) return {};
   runtime::v1::ContainerConfig config = input.config;
-  auto adjusted = Adjusted(adjustment, input, &config);
+  auto adjusted = Adjusted(pods, adjustment, input, call, &config);
   if (!adjusted)
     return tl::unexpected(std::move(adjusted).error().While("the adjustment by NRI plugins"));
   *container = *std::move(adjusted);

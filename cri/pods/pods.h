@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "cri/apparmor/apparmor.h"
 #include "cri/config/config.h"
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
@@ -68,6 +69,7 @@ class Pods {
   ContainerEvents& events() { return events_; }
   // Tells nobody anything before its Start, which is for after Recover.
   NriPlugins& nri() { return *nri_; }
+  AppArmor& apparmor() { return apparmor_; }
   void Notice(const std::string& text) const {
     if (parts_.notice) parts_.notice(text);
   }
@@ -93,6 +95,7 @@ class Pods {
   PodsParts parts_;
   const RecordStore records_;
   ContainerEvents events_;
+  AppArmor apparmor_;
   PodTable table_;
   NameTable pod_names_;
   NameTable container_names_;
