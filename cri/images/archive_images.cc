@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cri/images/artifact.h"
 #include "cri/images/hasher.h"
 #include "cri/images/manifest.h"
 #include "cri/images/reference.h"
@@ -36,7 +37,10 @@ class ArchiveLayerSource : public LayerSource {
 
 IncomingLayer LayerOf(const std::string& diff_id, const std::string& digest, ArchivePart part) {
   const uint64_t size = part.size;
-  return {diff_id, digest, size, std::make_shared<ArchiveLayerSource>(std::move(part))};
+  return {.diff_id = diff_id,
+          .digest = digest,
+          .size_bytes = size,
+          .source = std::make_shared<ArchiveLayerSource>(std::move(part))};
 }
 
 class OciLayout {
@@ -104,19 +108,29 @@ class OciLayout {
                 HostPlatform().ToString(), offered.empty() ? "" : ", only for", offered);
   }
 
+  Result<ArchivePart> FindLayer(const Descriptor& layer) {
+    ASSIGN_OR_RETURN(auto part, archive_.Find(BlobName(layer.digest)));
+    if (!part) return Fail(ErrorCode::kInvalidArgument, "the archive lacks layer {}", layer.digest);
+    if (part->size != layer.size)
+      return Fail(ErrorCode::kDataLoss, "layer {} has {} bytes, its descriptor says {}",
+                  layer.digest, part->size, layer.size);
+    return std::move(*part);
+  }
+
   Result<IncomingImage> ReadImage(const Manifest& manifest) {
+    if (IsArtifact(manifest))
+      return DescribeArtifact(
+          manifest, [this](const Descriptor& layer) -> Result<std::shared_ptr<LayerSource>> {
+            ASSIGN_OR_RETURN(auto part, FindLayer(layer));
+            return std::make_shared<ArchiveLayerSource>(std::move(part));
+          });
     ASSIGN_OR_RETURN(auto config, ReadBlob(manifest.config, kMaximumConfigBytes));
     ASSIGN_OR_RETURN(IncomingImage image,
                      DescribeIncomingImage(std::move(config), manifest.layers.size()));
     for (size_t i = 0; i < manifest.layers.size(); ++i) {
       const Descriptor& layer = manifest.layers[i];
-      ASSIGN_OR_RETURN(auto part, archive_.Find(BlobName(layer.digest)));
-      if (!part)
-        return Fail(ErrorCode::kInvalidArgument, "image {}: the archive lacks layer {}", image.id,
-                    layer.digest);
-      if (part->size != layer.size)
-        return Fail(ErrorCode::kDataLoss, "layer {} has {} bytes, its descriptor says {}",
-                    layer.digest, part->size, layer.size);
+      auto part = FindLayer(layer);
+      if (!part) return tl::unexpected(std::move(part).error().While("image " + image.id));
       image.layers.push_back(LayerOf(image.config.diff_ids[i], layer.digest, std::move(*part)));
     }
     return image;

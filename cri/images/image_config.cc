@@ -151,7 +151,9 @@ Result<ParsedImageConfig> ParseImageConfig(std::string_view text) {
   ASSIGN_OR_RETURN(config.os, root.String("os"));
   ASSIGN_OR_RETURN(config.architecture, root.String("architecture"));
   ASSIGN_OR_RETURN(parsed.variant, root.String("variant"));
-  RETURN_IF_ERROR(CheckSizes("os", {config.os, config.architecture, parsed.variant}));
+  ASSIGN_OR_RETURN(config.artifact_type, root.String("artifactType"));
+  RETURN_IF_ERROR(
+      CheckSizes("os", {config.os, config.architecture, parsed.variant, config.artifact_type}));
   ASSIGN_OR_RETURN(const auto process, root.Object("config"));
   RETURN_IF_ERROR(ReadProcess(process, config));
   RETURN_IF_ERROR(ReadVolumes(process, config));

@@ -26,6 +26,7 @@ struct ImageConfig {
   std::vector<std::pair<std::string, std::string>> labels;
   std::string architecture;
   std::string os;
+  std::string artifact_type;  // not empty: files to be mounted, nothing that runs
 };
 
 struct IncomingImage;  // cri/images/incoming_image.h

@@ -38,9 +38,10 @@ class LayerSource {
 };
 
 struct IncomingLayer {
-  std::string diff_id;      // what the image's config says it is
-  std::string digest;       // of the stored bytes; empty where nothing says
-  uint64_t size_bytes = 0;  // of the stored bytes
+  std::string diff_id;         // what the image's config says it is
+  bool id_is_derived = false;  // diff_id is none of the unpacked bytes, see artifact.h
+  std::string digest;          // of the stored bytes; empty where nothing says
+  uint64_t size_bytes = 0;     // of the stored bytes
   std::shared_ptr<LayerSource> source;
 };
 

@@ -176,7 +176,7 @@ Result<BlobRecord> LayerIntake::ConvertBytes(const IncomingLayer& layer, ByteSou
   if (!layer.digest.empty() && converted.compressed_digest != layer.digest)
     return Fail(ErrorCode::kDataLoss, "its bytes have digest {}, the manifest says {}",
                 converted.compressed_digest, layer.digest);
-  if (converted.diff_id != layer.diff_id)
+  if (!layer.id_is_derived && converted.diff_id != layer.diff_id)
     return Fail(ErrorCode::kDataLoss, "unpacked it has digest {}, the config says {}",
                 converted.diff_id, layer.diff_id);
   RETURN_IF_ERROR(file.MoveTo(folder_.BlobPath(layer.diff_id).value()));

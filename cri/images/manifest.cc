@@ -51,12 +51,12 @@ Result<std::vector<Descriptor>> ParseDescriptors(const JsonObject& object, const
   return descriptors;
 }
 
-bool IsImageConfig(const std::string& media_type) {
+}  // namespace
+
+bool IsImageConfigType(const std::string& media_type) {
   return media_type.empty() || media_type == "application/vnd.oci.image.config.v1+json" ||
          media_type == "application/vnd.docker.container.image.v1+json";
 }
-
-}  // namespace
 
 std::string Platform::ToString() const {
   return os + "/" + architecture + (variant.empty() ? "" : "/" + variant);
@@ -96,8 +96,7 @@ bool Descriptor::IsAttestation() const {
          (platform && platform->os == "unknown");
 }
 
-Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what,
-                                      ManifestUse use) {
+Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what) {
   ASSIGN_OR_RETURN(const auto json, ParseJson(text, what));
   ASSIGN_OR_RETURN(const auto object, JsonObject::From(json, std::string(what)));
   ASSIGN_OR_RETURN(const uint64_t version, object.Size("schemaVersion"));
@@ -116,9 +115,6 @@ Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view wh
   if (!json.contains("config"))
     return Fail(ErrorCode::kInvalidArgument, "{}: field \"config\" is missing", what);
   ASSIGN_OR_RETURN(manifest.config, ParseDescriptor(json["config"], std::string(what) + ".config"));
-  if (use == ManifestUse::kImage && !IsImageConfig(manifest.config.media_type))
-    return Fail(ErrorCode::kInvalidArgument, "{}: an artifact of type {}, not a runnable image",
-                what, manifest.config.media_type.substr(0, 200));
   ASSIGN_OR_RETURN(manifest.layers, ParseDescriptors(object, "layers", kMaximumLayers));
   result.manifest = std::move(manifest);
   return result;

@@ -53,11 +53,11 @@ constexpr size_t kMaximumManifestBytes = 4 << 20;
 constexpr size_t kMaximumConfigBytes = 8 << 20;
 constexpr size_t kMaximumArchiveIndexBytes = 20 << 20;
 
-// An image has a config that can be run; what is attached to one (a signature) need not.
-enum class ManifestUse { kImage, kArtifact };
-// kInvalidArgument naming `what` and the field.
-Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what,
-                                      ManifestUse use = ManifestUse::kImage);
+// Whether a config of this media type is an image's; if not it is an artifact's.
+bool IsImageConfigType(const std::string& media_type);
+
+// An image, or an artifact. kInvalidArgument naming `what` and the field.
+Result<ManifestOrIndex> ParseManifest(std::string_view text, std::string_view what);
 
 // One entry of a docker archive's manifest.json.
 struct DockerImage {

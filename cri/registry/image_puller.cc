@@ -4,6 +4,7 @@
 #include <system_error>
 #include <thread>
 
+#include "cri/images/artifact.h"
 #include "cri/images/incoming_image.h"
 #include "cri/images/manifest.h"
 #include "cri/images/reference.h"
@@ -50,6 +51,27 @@ Result<Manifest> ResolvePlatform(RegistryClient& client, std::string text,
   return Fail(ErrorCode::kInvalidArgument, "{}: indexes are nested too deeply", digests.front());
 }
 
+// The image of a manifest, or the artifact, without names.
+Result<IncomingImage> DescribeContent(RegistryClient& client, const Manifest& manifest,
+                                      const Caller& caller) {
+  if (IsArtifact(manifest))
+    return DescribeArtifact(
+        manifest, [&client](const Descriptor& layer) -> Result<std::shared_ptr<LayerSource>> {
+          return client.Layer(layer);
+        });
+  ASSIGN_OR_RETURN(auto config, client.FetchContent(manifest.config, kMaximumConfigBytes, caller));
+  ASSIGN_OR_RETURN(IncomingImage image,
+                   DescribeIncomingImage(std::move(config), manifest.layers.size()));
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    const Descriptor& layer = manifest.layers[i];
+    image.layers.push_back({.diff_id = image.config.diff_ids[i],
+                            .digest = layer.digest,
+                            .size_bytes = layer.size,
+                            .source = client.Layer(layer)});
+  }
+  return image;
+}
+
 Result<IncomingImage> Describe(RegistryClient& client, const ImageReference& reference,
                                const SignaturePolicy* policy, const Caller& caller) {
   ASSIGN_OR_RETURN(
@@ -62,15 +84,8 @@ Result<IncomingImage> Describe(RegistryClient& client, const ImageReference& ref
   if (policy != nullptr) {
     ASSIGN_OR_RETURN(signatures, CheckSignatures(client, *policy, reference, digests, caller));
   }
-  ASSIGN_OR_RETURN(auto config, client.FetchContent(manifest.config, kMaximumConfigBytes, caller));
-  ASSIGN_OR_RETURN(IncomingImage image,
-                   DescribeIncomingImage(std::move(config), manifest.layers.size()));
+  ASSIGN_OR_RETURN(IncomingImage image, DescribeContent(client, manifest, caller));
   image.signatures = std::move(signatures);
-  for (size_t i = 0; i < manifest.layers.size(); ++i) {
-    const Descriptor& layer = manifest.layers[i];
-    image.layers.push_back(
-        {image.config.diff_ids[i], layer.digest, layer.size, client.Layer(layer)});
-  }
   if (reference.digest.empty()) image.repo_tags.push_back(reference.ToString());
   image.repo_digests.push_back(reference.repository + "@" + top.digest);
   return image;

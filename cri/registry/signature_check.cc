@@ -99,7 +99,7 @@ class Check {
   }
 
   Result<bool> FindInBundles(const std::string& text, const std::string& digest) {
-    const auto parsed = ParseManifest(text, "a bundle's manifest", ManifestUse::kArtifact);
+    const auto parsed = ParseManifest(text, "a bundle's manifest");
     if (!parsed) return NotThis(parsed.error());
     if (!parsed->manifest) return false;
     for (const Descriptor& layer : parsed->manifest->layers) {

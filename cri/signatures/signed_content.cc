@@ -67,8 +67,7 @@ std::string SignatureTag(std::string_view digest) { return DigestTag(digest, ".s
 std::string ReferrersTag(std::string_view digest) { return DigestTag(digest, ""); }
 
 Result<std::vector<CosignLayer>> ReadCosignManifest(std::string_view text) {
-  ASSIGN_OR_RETURN(const auto parsed,
-                   ParseManifest(text, "the signatures' manifest", ManifestUse::kArtifact));
+  ASSIGN_OR_RETURN(const auto parsed, ParseManifest(text, "the signatures' manifest"));
   if (!parsed.manifest)
     return Fail(ErrorCode::kInvalidArgument, "the signatures' manifest is an index");
   std::vector<CosignLayer> layers;
