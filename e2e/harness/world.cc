@@ -47,6 +47,8 @@ std::string ConfigText(const WorldPaths& paths, const std::string& guest_command
       "  socket: {0}/nri/nri.sock\n"
       "  plugin_dir: {9}/nri-plugins\n"
       "  config_dir: {9}/nri-conf.d\n"
+      "cdi_spec_dirs: [{9}/cdi]\n"
+      "default_ulimits: [sigpending=777:888]\n"
       "log:\n"
       "  level: info\n"
       "handlers:\n"

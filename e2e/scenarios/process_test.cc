@@ -1,6 +1,10 @@
 // What a container's process is given: arguments, environment, user, privileges.
+#include <filesystem>
+#include <fstream>
+
 #include "e2e/harness/pod_test.h"
 #include "e2e/harness/test_image.h"
+#include "sandbox/base/files.h"
 
 namespace catamaran::e2e {
 namespace {
@@ -160,6 +164,44 @@ TEST_P(Process, AnotherUserHasNoEffectiveCapabilities) {
   EXPECT_EQ(Run(config).out, "0000000000000000\n");
 }
 
+TEST_P(Process, AnotherUserKeepsTheAmbientCapabilities) {
+  auto config = Shell(StatusLine("CapEff") + ";" + StatusLine("CapAmb"));
+  auto* context = config.mutable_linux()->mutable_security_context();
+  context->mutable_run_as_user()->set_value(1000);
+  context->set_no_new_privs(true);
+  context->mutable_capabilities()->add_drop_capabilities("ALL");
+  context->mutable_capabilities()->add_add_ambient_capabilities("NET_BIND_SERVICE");
+  EXPECT_EQ(Run(config).out, "0000000000000400\n0000000000000400\n");
+}
+
+TEST_P(Process, HasTheConfiguredLimits) {
+  EXPECT_EQ(Run("sed -n 's/^Max pending signals *//p' /proc/self/limits | tr -s ' '").out,
+            "777 888 signals \n");
+}
+
+TEST_P(Process, TheAppArmorProfileIsRefusedWhereThereIsNone) {
+  auto config = Shell("true");
+  config.mutable_linux()->mutable_security_context()->mutable_apparmor()->set_profile_type(
+      v1::SecurityProfile::RuntimeDefault);
+  if (!on_vm() && std::filesystem::exists("/sys/module/apparmor/parameters/enabled"))
+    GTEST_SKIP() << "this host has AppArmor";
+  const auto created = TryCreate(pod_, config);
+  ASSERT_FALSE(created.ok());
+  EXPECT_EQ(created.code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(created.message().find("has no AppArmor"), std::string::npos) << created.message();
+}
+
+TEST_P(Process, ASeccompProfileOfTheNodeIsApplied) {
+  const std::string file = world().NewFolder("seccomp") + "/profile.json";
+  std::ofstream(file) << R"({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+    {"names": ["mkdir", "mkdirat", "no_such_call"], "action": "SCMP_ACT_ERRNO", "errnoRet": 19}]})";
+  auto config = Shell("mkdir /x 2>&1; touch /y && echo touched");
+  auto* seccomp = config.mutable_linux()->mutable_security_context()->mutable_seccomp();
+  seccomp->set_profile_type(v1::SecurityProfile::Localhost);
+  seccomp->set_localhost_ref("localhost/" + file);
+  EXPECT_EQ(Run(config).out, "mkdir: can't create directory '/x': No such device\ntouched\n");
+}
+
 TEST_P(Process, SeccompIsOnlyWhatWasAskedFor) {
   EXPECT_EQ(Run(StatusLine("Seccomp")).out, "0\n");
   auto config = Shell(StatusLine("Seccomp") + "; unshare -m true 2>&1 || echo refused");
@@ -205,6 +247,21 @@ TEST_P(Process, WhoMayAdministerThePodsNetworkCanMakeABridge) {
       "NET_ADMIN");
   EXPECT_EQ(Run(config).out, "0\n");
   StopAndRemovePod(pod_);  // with the bridge
+}
+
+TEST_P(Process, APrivilegedContainerHasWhatTheDaemonHas) {
+  auto pod_config = PodConfig("privileged");
+  pod_config.mutable_linux()->mutable_security_context()->set_privileged(true);
+  const std::string pod = RunPod(pod_config);
+  auto config = ShellConfig("main", StatusLine("CapBnd") + ";" + StatusLine("CapEff"));
+  config.mutable_linux()->mutable_security_context()->set_privileged(true);
+  const auto status = ReadFile("/proc/self/status");
+  ASSERT_TRUE(status);
+  const size_t at = status->find("CapBnd:\t");
+  ASSERT_NE(at, std::string::npos);
+  // A guest's agent has everything.
+  const std::string all = on_vm() ? "000001ffffffffff" : status->substr(at + 8, 16);
+  EXPECT_EQ(RunToEnd(pod, config).out, all + "\n" + all + "\n");
 }
 
 TEST_P(Process, ATerminalIsOneOnAllThreeDescriptors) {
