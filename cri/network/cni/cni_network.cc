@@ -15,6 +15,7 @@
 #include "cri/network/cni/runtime_config.h"
 #include "cri/network/mapped_netns.h"
 #include "cri/network/netns_pin.h"
+#include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink_message.h"
 
@@ -75,8 +76,11 @@ Result<std::unique_ptr<CniNetwork>> CniNetwork::Make(const CniNetworkOptions& op
       new CniNetwork(options, std::move(store), std::move(boot_id)));
   RETURN_IF_ERROR(MakeDirectories(network->pins_.value(), 0700));
   RETURN_IF_ERROR(MakeDirectories(network->guards_.value(), 0700));
-  for (auto& attachment : attachments)
+  for (auto& attachment : attachments) {
+    (void)network->host_ports_.Claim(PodId(attachment.pod_id()),
+                                     HostPortsIn(attachment.capabilities()));
     network->attachments_.emplace(attachment.pod_id(), std::move(attachment));
+  }
   network->pod_cidr_ = std::move(pod_cidr);
   ASSIGN_OR_RETURN(network->watch_,
                    ConfigurationWatch::Start({.folder = options.conf_dir,
@@ -131,6 +135,16 @@ Status CniNetwork::Keep(const Attachment& attachment) {
   return {};
 }
 
+Status CniNetwork::ClaimHostPorts(const PodId& pod, const std::vector<HostPort>& ports) {
+  const std::lock_guard lock(mutex_);
+  return host_ports_.Claim(pod, ports);
+}
+
+void CniNetwork::ReleaseHostPorts(const PodId& pod) {
+  const std::lock_guard lock(mutex_);
+  host_ports_.Release(pod);
+}
+
 Result<std::shared_lock<std::shared_timed_mutex>> CniNetwork::KeepGarbageCollectorOut(
     Deadline deadline) {
   std::shared_lock lock(garbage_mutex_, deadline.Earlier(Deadline::After(kAddPatience)).at());
@@ -177,7 +191,11 @@ Result<PodNetworkResult> CniNetwork::Attach(const PodNetworkRequest& request, De
   ASSIGN_OR_RETURN(const auto claim, claims_.Take(request.pod, deadline));
   if (!FindAttachment(request.pod).pod_id().empty())
     return Fail(ErrorCode::kAlreadyExists, "pod {} has a network already", request.pod.value());
+  ASSIGN_OR_RETURN(const auto ports, HostPortsOf(request.ports));
+  RETURN_IF_ERROR(ClaimHostPorts(request.pod, ports));
+  Cleanup release([&] { ReleaseHostPorts(request.pod); });
   ASSIGN_OR_RETURN(const auto no_garbage, KeepGarbageCollectorOut(deadline));
+  release.Dismiss();  // from here TearDown does it
   auto connected = Connect(*network, attachment, request.user_namespace,
                            deadline.Earlier(Deadline::After(kAddPatience)));
   if (connected) return connected;
@@ -219,6 +237,7 @@ Status CniNetwork::TearDown(Attachment attachment, Deadline deadline) {
   const std::lock_guard lock(mutex_);
   attachments_.erase(attachment.pod_id());
   leftovers_.erase(attachment.pod_id());
+  host_ports_.Release(PodId(attachment.pod_id()));
   return {};
 }
 

@@ -13,6 +13,7 @@
 #include "cri/network/cni/attachment_store.h"
 #include "cri/network/cni/configuration_watch.h"
 #include "cri/network/cni/plugin_run.h"
+#include "cri/network/host_ports.h"
 #include "cri/network/pod_claims.h"
 #include "cri/network/pod_network.h"
 
@@ -58,6 +59,8 @@ class CniNetwork final : public PodNetwork {
                                    Deadline deadline);
   Attachment FindAttachment(const PodId& pod) const;  // with an empty pod_id: none
   Status Keep(const Attachment& attachment);
+  Status ClaimHostPorts(const PodId& pod, const std::vector<HostPort>& ports);
+  void ReleaseHostPorts(const PodId& pod);
   Status TearDown(Attachment attachment, Deadline deadline);
   Result<CniNetworkList> NetworkOf(const Attachment& attachment) const;
   Status DetachAll(const std::vector<PodId>& pods, Deadline deadline);
@@ -85,6 +88,7 @@ class CniNetwork final : public PodNetwork {
 
   mutable std::mutex mutex_;  // guards what follows; never held while waiting
   std::map<std::string, Attachment> attachments_;
+  HostPortTable host_ports_;  // of the attachments: plugins do not look at one another's pods
   std::set<std::string> leftovers_;  // pods that are gone, whose DEL failed
   std::vector<PodId> unchecked_;     // kept over a restart
   std::string pod_cidr_;

@@ -3,6 +3,8 @@
 
 #include <thread>
 
+#include "cri/network/pod_bandwidth.h"
+
 namespace catamaran {
 namespace {
 
@@ -52,6 +54,58 @@ TEST_F(CniNetworkTest, PodsOfDebiansPluginsReachEachOtherAndLeaveNothing) {
   for (int repetition = 0; repetition < 2; ++repetition)
     for (const char* pod : {"one", "two", "never-attached"})
       EXPECT_TRUE(network->Detach(PodId(pod), Soon()));
+  EXPECT_EQ(Remains(), "");
+}
+
+TEST_F(CniNetworkTest, PortsOfTheMachineLeadToPodsOverBothFamiliesAndToOneAtATime) {
+  auto bridge = Bridge();
+  bridge["ipMasq"] = true;
+  bridge["hairpinMode"] = true;
+  Configure({bridge, {{"type", "portmap"}, {"capabilities", {{"portMappings", true}}}}});
+  auto network = MakeRecovered();
+  const auto asks_for = [](const std::string& pod, const std::string& host_ip) {
+    return Request(pod, {{PortMapping::Protocol::kTcp, 80, 8080, host_ip}});
+  };
+  const auto server = Attach(*network, asks_for("server", ""));
+  const auto client = Attach(*network, Request("client"));
+  const auto listener = ListenIn(server, "::", 80);
+  EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "");
+  for (const std::string machine : {"10.22.0.1", "fd00:22::1"}) {
+    EXPECT_NE(Reach(listener, machine, 8080), "") << machine;
+    EXPECT_NE(In(client, [&] { return Reach(listener, machine, 8080); }), "") << machine;
+    EXPECT_NE(In(server, [&] { return Reach(listener, machine, 8080); }), "")
+        << machine << ", the pod itself";
+  }
+  const auto expect_refused = [&] {
+    const auto refused = network->Attach(asks_for("rival", "127.0.0.1"), Soon());
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::kFailedPrecondition);
+    EXPECT_EQ(refused.error().message, "host port 8080/tcp is taken by pod server");
+  };
+  expect_refused();
+  network.reset();
+  network = Make();
+  ASSERT_TRUE(network->DetachExcept({PodId("server"), PodId("client")}, Soon()));
+  expect_refused();
+  ASSERT_TRUE(network->Detach(PodId("server"), Soon()));
+  EXPECT_EQ(Reach(listener, "fd00:22::1", 8080, 300), "");
+  Attach(*network, asks_for("rival", "127.0.0.1"));
+  for (const char* pod : {"client", "rival"}) EXPECT_TRUE(network->Detach(PodId(pod), Soon()));
+  EXPECT_EQ(Remains(), "");
+}
+
+TEST_F(CniNetworkTest, TheBandwidthPluginKeepsPodsToTheirRates) {
+  Configure({Bridge(), {{"type", "bandwidth"}, {"capabilities", {{"bandwidth", true}}}}});
+  const auto network = MakeRecovered();
+  auto request = Request("limited");
+  for (const char* annotation : {kIngressBandwidth, kEgressBandwidth})
+    request.annotations[annotation] = kMegabyteASecond;
+  const auto limited = Attach(*network, request);
+  const auto other = Attach(*network, Request("other"));
+  const auto slow = std::min(Transfer(&limited, &other), Transfer(&other, &limited));
+  EXPECT_GT(slow, kLeastTransferTime);
+  EXPECT_LT(Transfer(nullptr, &other, 5), slow / 2);
+  for (const char* pod : {"limited", "other"}) EXPECT_TRUE(network->Detach(PodId(pod), Soon()));
   EXPECT_EQ(Remains(), "");
 }
 

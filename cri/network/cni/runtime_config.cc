@@ -65,6 +65,22 @@ Result<json> CapabilityArguments(const PodNetworkRequest& request, const std::st
   return arguments;
 }
 
+std::vector<HostPort> HostPortsIn(const std::string& arguments) {
+  std::vector<HostPort> ports;
+  const json parsed = json::parse(arguments, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("portMappings")) return ports;
+  for (const json& mapping : parsed["portMappings"]) {
+    const auto port = mapping.is_object() ? mapping.find("hostPort") : mapping.end();
+    if (port == mapping.end() || !port->is_number_unsigned()) continue;
+    const auto text = [&](const char* key) {
+      const auto found = mapping.find(key);
+      return found != mapping.end() && found->is_string() ? found->get<std::string>() : "";
+    };
+    ports.push_back({text("protocol"), port->get<uint32_t>(), text("hostIP")});
+  }
+  return ports;
+}
+
 json RuntimeConfigFor(const CniPlugin& plugin, const json& arguments) {
   json config = json::object();
   for (const auto& [name, value] : arguments.items())

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cri/network/cni/network_list.h"
+#include "cri/network/host_ports.h"
 #include "cri/network/pod_network.h"
 #include "sandbox/base/result.h"
 
@@ -15,6 +16,9 @@ namespace catamaran {
 // that is no rate. pod_cidr: UpdateRuntimeConfig's; may be empty.
 Result<nlohmann::json> CapabilityArguments(const PodNetworkRequest& request,
                                            const std::string& pod_cidr);
+
+// The host ports that such arguments, recorded as JSON text, ask for.
+std::vector<HostPort> HostPortsIn(const std::string& arguments);
 
 // The part of them that this plugin declared.
 nlohmann::json RuntimeConfigFor(const CniPlugin& plugin, const nlohmann::json& arguments);

@@ -38,6 +38,17 @@ TEST(RuntimeConfig, HasWhatConventionsSay) {
             "10M");
 }
 
+TEST(RuntimeConfig, TellsTheHostPortsOfWhatWasRecorded) {
+  const auto ports = HostPortsIn(CapabilityArguments(Request(), "").value().dump());
+  ASSERT_EQ(ports.size(), 2u);
+  EXPECT_EQ(ports[0].protocol + fmt::format(" {} ", ports[0].port) + ports[0].ip, "tcp 8080 ");
+  EXPECT_EQ(ports[1].protocol + fmt::format(" {} ", ports[1].port) + ports[1].ip,
+            "sctp 9090 10.0.0.1");
+  for (const char* damaged : {"", "[]", "{", R"({"portMappings": 1})", R"({"portMappings": [7]})",
+                              R"({"portMappings": [{"hostPort": "x"}]})"})
+    EXPECT_TRUE(HostPortsIn(damaged).empty()) << damaged;
+}
+
 TEST(RuntimeConfig, IsEmptyForAPodThatAsksForNothing) {
   PodNetworkRequest request;
   request.ports = {{PortMapping::Protocol::kTcp, 80, 0, ""}};

@@ -79,7 +79,7 @@ class CniNetworkTest : public NetworkMachine {
     auto netlink = Netlink::Open().value();
     const auto links = netlink.ListLinks().value();
     for (const auto& link : links)
-      if (link.kind == "veth") text += "link " + link.name + "\n";
+      if (link.kind == "veth" || link.kind == "ifb") text += "link " + link.name + "\n";
     return text +
            FilesIn({options_.run / "netns", options_.run / "cni", options_.root / "network/cni"}) +
            Mounts() +
