@@ -69,7 +69,8 @@ const Row kHostRows[] = {
        "sysctl -w user.max_net_namespaces="},
       {"user namespaces", kDegraded, "No space left on device", "user.max_user_namespaces"},
       {"nftables", kMissing, "No space left on device", "nftables"},
-      {"pod link", kMissing, "No space left on device", "veth"}}},
+      {"pod link", kMissing, "No space left on device", "veth"},
+      {"pod bandwidth", kDegraded, "No space left on device", "sch_tbf"}}},
     {"no pid namespaces",
      {.users = DoctorRun::Users::kOwn, .break_it = [] { Sysctl("user/max_pid_namespaces", "0"); }},
      {{"namespaces", kMissing, "pid: No space left on device",
@@ -148,6 +149,7 @@ const Row kFolderRows[] = {
       {"device limits", kMissing, "Permission denied", "CAP_BPF"},
       {"nftables", kMissing, "Operation not permitted", "nftables"},
       {"pod link", kMissing, "Operation not permitted", "veth"},
+      {"pod bandwidth", kDegraded, "Operation not permitted", "sch_tbf"},
       {"erofs", kMissing, "Permission denied", "the root folder"}},
      NamespaceLines()},
 };

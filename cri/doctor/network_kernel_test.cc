@@ -30,7 +30,8 @@ const Row kNetworkRows[] = {
      {.break_it = [] { DropCapability(12); }},
      {{"capabilities", kMissing, "CAP_NET_ADMIN", "bounding set"},
       {"nftables", kMissing, "Operation not permitted", "nftables"},
-      {"pod link", kMissing, "Operation not permitted", "veth"}}},
+      {"pod link", kMissing, "Operation not permitted", "veth"},
+      {"pod bandwidth", kDegraded, "Operation not permitted", "sch_tbf"}}},
 };
 INSTANTIATE_TEST_SUITE_P(Network, Broken, ::testing::ValuesIn(kNetworkRows), NameOfRow);
 
@@ -51,7 +52,8 @@ DoctorRun Cni(const std::string& conflist, const std::string& plugin) {
   return run;
 }
 
-const std::vector<std::string> kBuiltinLines = {"nftables", "pod link", "pod addresses"};
+const std::vector<std::string> kBuiltinLines = {"nftables", "pod link", "pod bandwidth",
+                                                "pod addresses"};
 
 const Row kCniRows[] = {
     {"CNI that works",

@@ -11,6 +11,7 @@
 #include "cri/network/builtin/address_range.h"
 #include "cri/network/builtin/nft_rules.h"
 #include "cri/network/builtin/pod_link.h"
+#include "cri/network/builtin/pod_rate.h"
 #include "sandbox/base/files.h"
 #include "sandbox/kernel/netlink.h"
 
@@ -18,7 +19,7 @@ namespace catamaran {
 namespace {
 
 constexpr char kTag[] = "d0c70";
-constexpr char kHostLink[] = "catd0c7000001";
+constexpr char kHostLink[] = "catd0c7000001", kSentLink[] = "cabd0c7000001";
 constexpr uint32_t kSlot = AddressRange::kFirstSlot;
 constexpr uint32_t kMtu = 1500;
 
@@ -66,6 +67,15 @@ Result<Finding> TryLink(const std::vector<AddressRange>& ranges) {
   RETURN_IF_ERROR(ConnectPod(kHostLink, PlanPodInterface(ranges, kSlot, kMtu), pod.get(),
                              LoopbackRouting::kOn));
   return Works("a veth pair with addresses and routes, and forwarding switched on, likewise");
+}
+
+// A pod with both bandwidth annotations.
+Result<Finding> TryRates() {
+  RETURN_IF_ERROR(EnterNewNamespace());
+  ASSIGN_OR_RETURN(Netlink machine, Netlink::Open());
+  RETURN_IF_ERROR(machine.AddVethPair({.name = kHostLink, .peer_name = "eth0"}));
+  RETURN_IF_ERROR(LimitPod(kHostLink, kSentLink, {1'000'000, 1'000'000}, kMtu));
+  return Works("a pod's link keeps to a rate both ways, likewise");
 }
 
 std::string AddressOf(const std::string& destination) {
@@ -118,6 +128,11 @@ void ProbeBuiltinNetwork(const Config& config, std::chrono::milliseconds patienc
        .meaning = "pods without the host's network do not start",
        .remedy = "modprobe veth; mount /proc/sys read-write for the daemon",
        .run = [ranges = *ranges] { return TryLink(ranges); }});
+  run({.name = "pod bandwidth",
+       .failure = FindingStatus::kDegraded,
+       .meaning = "pods with a kubernetes.io/ingress-bandwidth or egress-bandwidth do not start",
+       .remedy = "modprobe sch_tbf sch_ingress cls_u32 act_mirred ifb",
+       .run = [] { return TryRates(); }});
   run({.name = "pod addresses",
        .failure = FindingStatus::kDegraded,
        .meaning = "what has such an address outside is not reached any more, or pods are not",
