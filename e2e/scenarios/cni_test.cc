@@ -7,6 +7,7 @@
 
 #include "e2e/harness/plain_pod.h"
 #include "e2e/harness/pod_test.h"
+#include "e2e/harness/traffic.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran::e2e {
@@ -171,6 +172,18 @@ TEST_P(Cni, PodsReachEachOtherThroughTheBridgeAndAreReachedByTheHost) {
   EXPECT_TRUE(Succeeds(other, {"/bin/ping", "-6", "-c", "1", "-W", "5", "fd00:23::2"}));
   EXPECT_TRUE(Succeeds(server, {"/bin/ping", "-c", "1", "-W", "5", NetworkOf(other).ip()}));
   EXPECT_TRUE(Succeeds(server, {"/bin/ping", "-c", "1", "-W", "5", "10.23.0.1"}));
+  const std::string other_v6 = NetworkOf(other).additional_ips(0).ip();
+  EXPECT_TRUE(Succeeds(server, {"/bin/ping", "-6", "-c", "1", "-W", "5", other_v6}));
+  const auto serves = [](const std::string& ip, int port) -> std::vector<std::string> {
+    return {"/bin/sh", "-c", fmt::format("nc -w 5 {} {} | grep served", ip, port)};
+  };
+  EXPECT_TRUE(Succeeds(other, serves("fd00:23::2", 8080)));
+  EXPECT_TRUE(Succeeds(server, serves(other_v6, 8080)));
+  EXPECT_TRUE(Succeeds(other, serves("fd00:23::1", 18081))) << "by the host's port";
+  EXPECT_TRUE(Succeeds(server, serves("fd00:23::1", 18081))) << "by the host's port, itself";
+  const auto routes = server.Output({"/bin/ip", "-6", "route"});
+  ASSERT_TRUE(routes) << routes.error().message;
+  EXPECT_NE(routes->find("default via fd00:23::1"), std::string::npos) << *routes;
   EXPECT_TRUE(Succeeds(other, {"/bin/sh", "-c", "nc -w 5 10.23.0.1 18081 | grep served"}))
       << "by the host's port";
   EXPECT_TRUE(WaitUntil([&] {
@@ -188,6 +201,29 @@ TEST_P(Cni, PodsReachEachOtherThroughTheBridgeAndAreReachedByTheHost) {
   EXPECT_NE(card->find(inside.output.substr(mac, sizeof "link/ether 00:00:00:00:00:00" - 1)),
             std::string::npos)
       << *card << inside.output;
+}
+
+TEST_P(Cni, TheBandwidthPluginKeepsAPodToItsRate) {
+  constexpr uint64_t kBytes = 1'500'000;
+  Configure({Bridge(), {{"type", "bandwidth"}, {"capabilities", {{"bandwidth", true}}}}});
+  auto options = NewPod(GetParam(), "limited").options();
+  options.command = {
+      "/bin/sh", "-c",
+      fmt::format("exec nc -ll -p 8080 -e /bin/dd if=/dev/zero bs=1000 count={}", kBytes / 1000)};
+  options.adjust = [](v1::PodSandboxConfig* config) {
+    (*config->mutable_annotations())["kubernetes.io/egress-bandwidth"] = "8M";
+  };
+  pods_.push_back(std::make_unique<PlainPod>(cri(), options));
+  PlainPod& pod = *pods_.back();
+  for (const auto& step : {&PlainPod::Run, &PlainPod::Create, &PlainPod::Start})
+    ASSERT_TRUE((pod.*step)());
+  Result<Seconds> took = Fail(ErrorCode::kUnavailable, "not tried");
+  EXPECT_TRUE(WaitUntil([&] {
+    took = TimeDownload(NetworkOf(pod).ip(), 8080, kBytes);
+    return took.has_value();
+  })) << took.error().message;
+  // A megabyte a second; less a burst's bytes, and a tenth for clocks that differ.
+  EXPECT_GT(took.value_or(Seconds{0}).count(), (kBytes - 131'072) / 1e6 * 0.9);
 }
 
 TEST_P(Cni, APodKeepsItsNetworkOverTheDaemonsRestart) {

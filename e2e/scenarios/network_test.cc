@@ -1,32 +1,12 @@
 // The pod's network: from the host, between pods on any hulls, ports of the host.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "e2e/harness/pod_test.h"
-#include "sandbox/base/unique_fd.h"
+#include "e2e/harness/traffic.h"
 
 namespace catamaran::e2e {
 namespace {
 
 // Answers every connection with one line.
 constexpr char kServer[] = "while :; do echo served | nc -l -p 8080; done";
-
-// What a server says on connecting; empty if it cannot be reached.
-std::string ReadFrom(const std::string& ip, uint16_t port) {
-  UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  timeval limit{5, 0};
-  setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  inet_pton(AF_INET, ip.c_str(), &address.sin_addr);
-  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) return "";
-  char buffer[64];
-  const ssize_t size = read(fd.get(), buffer, sizeof(buffer));
-  return size > 0 ? std::string(buffer, size) : "";
-}
 
 class Network : public PodTest {
  protected:

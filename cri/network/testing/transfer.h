@@ -15,10 +15,10 @@ namespace catamaran {
 
 using Seconds = std::chrono::duration<double>;
 
-constexpr size_t kTransferred = 1'500'000;
-constexpr char kMegabyteASecond[] = "8M";
+inline constexpr size_t kTransferred = 1'500'000;
+inline constexpr char kMegabyteASecond[] = "8M";
 // At that rate: the bytes less a burst's, and a tenth for clocks that differ.
-constexpr Seconds kLeastTransferTime{(kTransferred - 100'000) / 1e6 * 0.9};
+inline constexpr Seconds kLeastTransferTime{(kTransferred - 100'000) / 1e6 * 0.9};
 
 // To a listener at `address`, from where the caller connects to it.
 template <typename ConnectThere>
