@@ -2,13 +2,16 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 
@@ -27,14 +30,28 @@ long WriteTo(const std::string& path, const std::string& text) {
   return written;
 }
 
-[[noreturn]] void Exchange(const Arguments& arguments) {
-  while (true)
+// The end of an attack that nobody ends: its test was killed.
+class Patience {
+ public:
+  bool over() const { return std::chrono::steady_clock::now() > end_; }
+
+ private:
+  const std::chrono::steady_clock::time_point end_ =
+      std::chrono::steady_clock::now() + std::chrono::seconds(90);
+};
+
+void EndWithTheEngine() { prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
+
+void Exchange(const Arguments& arguments) {
+  EndWithTheEngine();
+  for (const Patience patience; !patience.over();)
     renameat2(AT_FDCWD, arguments[1].c_str(), AT_FDCWD, arguments[2].c_str(), RENAME_EXCHANGE);
 }
 
-[[noreturn]] void Plant(const Arguments& arguments) {
+void Plant(const Arguments& arguments) {
+  EndWithTheEngine();
   const std::string ready = arguments[1] + ".ready";
-  while (true) {
+  for (const Patience patience; !patience.over();) {
     unlink(ready.c_str());
     if (symlink(arguments[2].c_str(), ready.c_str()) != 0) continue;
     unlink(arguments[1].c_str());
@@ -114,13 +131,15 @@ int CatchProgram(const struct stat& own) {
 void OverwriteProgram(const Arguments& arguments) {
   struct stat own;
   stat("/proc/self/exe", &own);
+  const Patience patience;
   int fd = -1;
-  while (fd < 0) fd = CatchProgram(own);
+  while (fd < 0 && !patience.over()) fd = CatchProgram(own);
   LeaveFile(arguments[1] + "/caught", "");
   const std::string again = "/proc/self/fd/" + std::to_string(fd);
   int writable;
   // As long as somebody runs it.
-  while ((writable = open(again.c_str(), O_WRONLY)) < 0 && errno == ETXTBSY) usleep(1000);
+  while ((writable = open(again.c_str(), O_WRONLY)) < 0 && errno == ETXTBSY && !patience.over())
+    usleep(1000);
   const long result = writable < 0 ? writable : write(writable, "overwritten", 11);
   LeaveFile(arguments[1] + "/outcome", ErrorOrOk(result));
 }

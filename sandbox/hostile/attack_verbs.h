@@ -4,7 +4,8 @@
 
 namespace catamaran {
 
-// What an attacker's program does inside its container, as verbs of the probe:
+// What an attacker's program does inside its container, as verbs of the probe. "For ever" is 90 s,
+// or until the engine that started it dies: a test that is killed leaves nothing that runs.
 //
 //   exchange:A:B             swaps two names for ever
 //   plant:NAME:TARGET        puts a link in the place of NAME and takes it away, for ever
