@@ -58,7 +58,7 @@ class PartialLayersTest : public testing::Test {
     for (size_t i = 0; i < content_.size(); i += 7) content_[i] = static_cast<char>(i >> 3);
   }
   IncomingLayer LayerFrom(std::shared_ptr<CutSource> source) {
-    return {"", Sha256Of(content_), kSize, std::move(source)};
+    return {.digest = Sha256Of(content_), .size_bytes = kSize, .source = std::move(source)};
   }
   std::shared_ptr<CutSource> Source(const std::string& origin = "r.test") {
     return std::make_shared<CutSource>(content_, origin);

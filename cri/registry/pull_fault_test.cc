@@ -166,8 +166,8 @@ class ResumedPullTest : public PullLab {
   }
   std::vector<std::filesystem::path> Partial() {
     std::vector<std::filesystem::path> files;
-    for (const auto& name : ListDirectory(scratch_ / "images/partial").value())
-      files.push_back(scratch_ / "images/partial" / name);
+    const auto names = ListDirectory(scratch_ / "images/partial").value();
+    for (const auto& name : names) files.push_back(scratch_ / "images/partial" / name);
     return files;
   }
   void RestartStore() {
