@@ -37,7 +37,7 @@ void SetVariable(const std::string& variable, spec::ProcessSpec* process) {
 
 // A device that is not described by numbers is what its node on the host is.
 Status CheckNode(const spec::Device& device, const HandlerConfig& handler) {
-  struct stat status;
+  struct stat status {};
   const std::string field = "CDI deviceNode " + device.container_path();
   const bool vm = handler.hull == HandlerConfig::Hull::kVm;
   if (!device.type().empty() && !vm) return {};
@@ -70,7 +70,7 @@ Status AddMount(const spec::Mount& mount, const HandlerConfig& handler,
                 spec::ContainerSpec* container) {
   const std::string field = "CDI mount " + mount.container_path();
   const bool vm = handler.hull == HandlerConfig::Hull::kVm;
-  struct stat status;
+  struct stat status {};
   if (mount.has_host_path() && stat(mount.host_path().c_str(), &status) != 0)
     return WrongField(field, mount.host_path(), "a path that is on this host");
   if (vm && mount.has_host_path() && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))

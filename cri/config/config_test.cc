@@ -56,7 +56,7 @@ TEST(Config, ReadsHowNriPluginsConnect) {
 TEST(Config, NamesTheUlimitThatIsNone) {
   for (const std::string wrong :
        {"nofile", "nofile=", "nofile=2:1", "files=1", "nofile=1:", "core=x"}) {
-    auto config = Parse("default_ulimits:\n  - " + wrong + "\n");
+    auto config = Parse("default_ulimits:\n  - \"" + wrong + "\"\n");
     ASSERT_FALSE(config) << wrong;
     EXPECT_NE(config.error().message.find("c.yaml:2: default_ulimits[0]: '" + wrong),
               std::string::npos)

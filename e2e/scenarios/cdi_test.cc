@@ -66,7 +66,7 @@ TEST_P(Cdi, EditsOfAFileAndItsDeviceAreInTheContainer) {
   EXPECT_EQ(RunToEnd(pod_, With("echo $ALL, $ONE; id -G; cat /opt/driver/driver; "
                                 "touch /opt/driver/x 2>/dev/null || echo read-only"))
                 .out,
-            "of-the-file, of the device\n0 10 4711\nversion 7\nread-only\n");
+            "of-the-file, of the device\n0 4711\nversion 7\nread-only\n");
 }
 
 TEST_P(Cdi, AnnotationsNameDevicesToo) {
