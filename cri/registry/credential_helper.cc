@@ -67,13 +67,12 @@ Result<std::optional<Credentials>> AskCredentialHelper(const std::string& name,
                 name.substr(0, kLongestName), kLongestName);
   const std::string program = "docker-credential-" + name;
   ASSIGN_OR_RETURN(const auto file, OpenHelper(program, search_path));
-  const auto patience = std::min<std::chrono::milliseconds>(deadline.Remaining(), kHelperPatience);
-  auto end =
-      RunProgram(file, {.args = {program, "get"}, .input = server}, Deadline::After(patience));
+  const bool is_callers_time = deadline.Remaining() <= kHelperPatience;
+  auto end = RunProgram(file, {.args = {program, "get"}, .input = server},
+                        is_callers_time ? deadline : Deadline::After(kHelperPatience));
   if (!end) {
-    // Its own time, not the caller's, may be over.
-    const bool own = end.error().code == ErrorCode::kDeadlineExceeded && !deadline.expired();
-    if (own) return Fail(ErrorCode::kPermissionDenied, "{}", end.error().message);
+    if (end.error().code == ErrorCode::kDeadlineExceeded && !is_callers_time)
+      return Fail(ErrorCode::kPermissionDenied, "{}", end.error().message);
     return tl::unexpected(std::move(end).error());
   }
   if (end->exit_code == 0) return ReadAnswer(end->output, program);

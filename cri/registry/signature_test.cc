@@ -138,8 +138,9 @@ TEST_F(SignatureTest, OtherScopesNeedNone) {
 
 TEST_F(SignatureTest, ComesFromTheMirrorButNamesTheOriginal) {
   RequireSignatures("r.test", signer_);
-  WriteHosts("r.test",
-             "server = \"http://127.0.0.1:1\"\n[host.\"http://" + registry_->address() + "\"]\n");
+  TestServer original([](const Request&) { return AnswerWith(404); });
+  WriteHosts("r.test", "server = \"" + original.url() + "\"\n[host.\"http://" +
+                           registry_->address() + "\"]\n");
   Sign(digest_, signer_, repository_);
   ExpectRefused("r.test/team/app:1", "docker-reference");
   Sign(digest_, signer_, "r.test/team/app");
