@@ -12,10 +12,10 @@ namespace {
 
 class SignaturePolicyTest : public testing::Test {
  protected:
-  SignaturePolicyTest() { std::filesystem::create_directories(folder_.value()); }
   ~SignaturePolicyTest() override { std::filesystem::remove_all(folder_.value()); }
 
   HostPath KeyFile(const std::string& name, const Signer& signer) {
+    std::filesystem::create_directories(folder_.value());
     const HostPath path = folder_ / name;
     EXPECT_TRUE(ReplaceFile(path.value(), signer.public_pem(), 0600, Durability::kProcessCrash));
     return path;

@@ -29,13 +29,17 @@ std::string CanonicalScope(std::string_view text) {
   // The grammar of references checks both parts; a word more keeps it from guessing.
   const std::string host = ToLower(body.substr(0, slash));
   const std::string path(slash == std::string_view::npos ? "" : body.substr(slash + 1));
-  const bool names_host = host == "localhost" || host.find_first_of(".:") != std::string::npos;
+  const bool names_host =
+      wildcard ? !host.empty()
+               : host == "localhost" || host.find_first_of(".:") != std::string::npos;
   if (!names_host || (slash != std::string_view::npos && path.empty())) return "";
   if (path.find_first_of(":@") != std::string::npos) return "";
-  const auto reference = ParseImageReference(host + "/x/" + (path.empty() ? "x" : path));
+  const auto reference =
+      ParseImageReference((wildcard ? "any." : "") + host + "/x/" + (path.empty() ? "x" : path));
   if (!reference) return "";
   const std::string own_host = reference->repository.substr(0, reference->repository.find('/'));
-  return (wildcard ? "*." : "") + own_host + (path.empty() ? "" : "/" + path);
+  if (wildcard) return "*." + own_host.substr(sizeof("any.") - 1);
+  return own_host + (path.empty() ? "" : "/" + path);
 }
 
 const SignatureRule* RuleFor(const std::vector<SignatureRule>& rules, std::string_view repository) {
