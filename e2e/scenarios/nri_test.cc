@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <memory>
 #include <thread>
 
 #include "cri/nri/testing/test_plugin.h"
@@ -153,34 +154,36 @@ TEST_P(Nri, WhatTheEngineCannotDoIsRefusedByName) {
 }
 
 TEST_P(Nri, RefusalsLeaveNothingAndNamesAreFree) {
-  std::atomic<bool> refuse = true;
-  Connect({.answer = [&](const std::string& method, const std::string&) -> Result<std::string> {
-    if (refuse && (method == "RunPodSandbox" || method == "CreateContainer"))
-      return Fail(ErrorCode::kUnknown, "not today");
-    return std::string();
-  }});
+  const auto refuse = std::make_shared<std::atomic<bool>>(true);
+  Connect(
+      {.answer = [refuse](const std::string& method, const std::string&) -> Result<std::string> {
+        if (*refuse && (method == "RunPodSandbox" || method == "CreateContainer"))
+          return Fail(ErrorCode::kUnknown, "not today");
+        return std::string();
+      }});
   const auto config = PodConfig();
   const auto refused = TryRun(config);
   EXPECT_FALSE(refused.ok());
   EXPECT_NE(refused.message().find("not today"), std::string::npos) << refused.message();
-  refuse = false;
+  *refuse = false;
   const std::string pod = RunPod(config);
-  refuse = true;
+  *refuse = true;
   EXPECT_FALSE(TryCreate(pod, ShellConfig("main", "exit 7")).ok());
-  refuse = false;
+  *refuse = false;
   EXPECT_EQ(RunToEnd(pod, ShellConfig("main", "exit 7")).exit_code, 7);
 }
 
 TEST_P(Nri, OneThatHangsOrDiesIsDroppedAndPodsGoOn) {
-  std::atomic<bool> go = false;
-  const Cleanup release([&] { go = true; });
-  TestPlugin& hangs =
-      Connect({.index = "00",
-               .answer = [&](const std::string& method, const std::string&) -> Result<std::string> {
-                 while (method == "RunPodSandbox" && !go)
-                   std::this_thread::sleep_for(std::chrono::milliseconds(5));
-                 return std::string();
-               }});
+  // The plugin's thread outlives this scope.
+  const auto go = std::make_shared<std::atomic<bool>>(false);
+  const Cleanup release([&] { *go = true; });
+  TestPlugin& hangs = Connect(
+      {.index = "00",
+       .answer = [go](const std::string& method, const std::string&) -> Result<std::string> {
+         while (method == "RunPodSandbox" && !*go)
+           std::this_thread::sleep_for(std::chrono::milliseconds(5));
+         return std::string();
+       }});
   TestPlugin* dying = nullptr;
   TestPlugin& dies =
       Connect({.index = "01",

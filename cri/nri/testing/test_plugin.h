@@ -24,7 +24,8 @@ class TestPlugin {
   struct Options {
     std::string index = "10";
     std::string name = "test";
-    int32_t events = 0;  // 0: all
+    // All but validation, which is for plugins that forbid; 0: all.
+    int32_t events = kEveryNriEvent & ~BitOf(nri::VALIDATE_CONTAINER_ADJUSTMENT);
     // Answers a call instead of an empty message; called for every method. May block and fail.
     std::function<Result<std::string>(const std::string& method, const std::string& payload)>
         answer;
