@@ -174,7 +174,9 @@ void Cgroup::AddDetails(spec::GroupStats& stats) const {
       out.set_reservation_bytes(memory.LimitOr0("memory.low"));
     } else {
       out.set_reservation_bytes(memory.LimitOr0("memory.soft_limit_in_bytes"));
-      out.set_limit_hits(memory.NumberOr0("memory.failcnt"));
+      // Memory and swap together are charged first: where both limits are one, only theirs is hit.
+      out.set_limit_hits(memory.NumberOr0("memory.failcnt") +
+                         memory.NumberOr0("memory.memsw.failcnt"));
       out.set_kernel_bytes(memory.NumberOr0("memory.kmem.usage_in_bytes"));
     }
   }

@@ -96,7 +96,8 @@ TEST_F(CgroupStats, OfV1) {
   File("memory/one/memory.usage_in_bytes", "1000\n");
   File("memory/one/memory.limit_in_bytes", "4096\n");
   File("memory/one/memory.memsw.limit_in_bytes", "6144\n");
-  File("memory/one/memory.failcnt", "9\n");
+  File("memory/one/memory.failcnt", "5\n");
+  File("memory/one/memory.memsw.failcnt", "4\n");
   File("memory/one/memory.kmem.usage_in_bytes", "70\n");
   File("memory/one/memory.soft_limit_in_bytes", "9223372036854771712\n");
   File("memory/one/memory.stat", "mapped_file 1\ntotal_mapped_file 55\n");
