@@ -86,10 +86,10 @@ TEST_F(NriPods, EveryEventOfALifeOnceAndInOrder) {
   ASSERT_OK(StopSandbox(*pod));
   ASSERT_OK(StopSandbox(*pod));
   ASSERT_OK(RemoveSandbox(*pod));
-  EXPECT_EQ(plugin.MethodsOf(*container),
-            (Methods{"CreateContainer", "ValidateContainerAdjustment", "PostCreateContainer",
-                     "StartContainer", "PostStartContainer", "UpdateContainer",
-                     "PostUpdateContainer", "StopContainer", "RemoveContainer"}));
+  EXPECT_EQ(
+      plugin.MethodsOf(*container),
+      (Methods{"CreateContainer", "PostCreateContainer", "StartContainer", "PostStartContainer",
+               "UpdateContainer", "PostUpdateContainer", "StopContainer", "RemoveContainer"}));
   EXPECT_EQ(plugin.MethodsOf(*pod),
             (Methods{"RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"}));
   const auto run = plugin.events().front().request.pod();

@@ -112,8 +112,7 @@ std::vector<TestPlugin::Event> TestPlugin::events() const {
 std::vector<std::string> TestPlugin::MethodsOf(const std::string& id) const {
   std::vector<std::string> methods;
   for (const Event& event : events()) {
-    // Its second field is no container.
-    const bool of_container = event.request.has_container() && event.method != "UpdatePodSandbox";
+    const bool of_container = event.request.has_container();
     if ((of_container ? event.request.container().id() : event.request.pod().id()) == id)
       methods.push_back(event.method);
   }
