@@ -2,6 +2,7 @@
 // sizes (without_capability_limits.cc, sysctls_as_text.cc, image_files_as_they_are.cc): they
 // succeed, so it is those defences which stop them.
 #include "sandbox/hostile/hostile_container.h"
+#include "sandbox/kernel/cgroup.h"
 
 namespace catamaran {
 namespace {
@@ -14,6 +15,8 @@ TEST_F(EngineWithoutLimits, GivesAUserInheritableCapabilities) {
 }
 
 TEST_F(EngineWithoutLimits, RunsAProgramOnTheHostByTheReleaseAgent) {
+  if (CgroupTree::Open().value()->kind() == CgroupTree::Kind::kUnified)
+    GTEST_SKIP() << "cgroup v1 cannot be mounted from a cgroup namespace where v2 has everything";
   CreateSandbox();
   auto release = TakeReleaseAgent(/*privileges=*/false);
   EXPECT_EQ(release.report["mount-cgroup1"], "ok");

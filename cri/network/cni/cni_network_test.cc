@@ -69,9 +69,10 @@ TEST_F(CniNetworkTest, PortsOfTheMachineLeadToPodsOverBothFamiliesAndToOneAtATim
   const auto server = Attach(*network, asks_for("server", ""));
   const auto client = Attach(*network, Request("client"));
   const auto listener = ListenIn(server, "::", 80);
-  EXPECT_NE(Reach(listener, "127.0.0.1", 8080), "");
+  // The machine's own connections are led on over IPv4 only by Debian's portmap.
+  for (const char* own : {"127.0.0.1", "10.22.0.1"})
+    EXPECT_NE(Reach(listener, own, 8080), "") << own;
   for (const std::string machine : {"10.22.0.1", "fd00:22::1"}) {
-    EXPECT_NE(Reach(listener, machine, 8080), "") << machine;
     EXPECT_NE(In(client, [&] { return Reach(listener, machine, 8080); }), "") << machine;
     EXPECT_NE(In(server, [&] { return Reach(listener, machine, 8080); }), "")
         << machine << ", the pod itself";
