@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs static test programs on the guest's kernel: cgroup v2 alone, and an older Linux than the host's.
 #
-# usage: run_in_guest.sh GUEST_DIR PROGRAM [--gtest_filter=...] ...
+# usage: run_in_guest.sh GUEST_DIR [with:FILE] PROGRAM [--gtest_filter=...] ...
+#   with:FILE   a program that lies beside them and is not run
 #   GUEST_DIR   vmlinuz and initramfs.img as `./dev build` makes them; only the modules of the latter are used
 #
 # Succeeds where every program did. The machine is emulated (TCG), so nothing of the host matters but qemu.
@@ -28,8 +29,9 @@ for argument in "$@"; do
     sed -i "\$s|\$| $argument|" "$tests/list"
     continue
   fi
-  strip -o "$tests/$(basename "$argument")" "$argument"
-  echo "$(basename "$argument")" >>"$tests/list"
+  program=${argument#with:}
+  strip -o "$tests/$(basename "$program")" "$program"
+  [[ $argument == with:* ]] || echo "$(basename "$argument")" >>"$tests/list"
 done
 
 # A root file system of its own first: pivot_root(2) does not work from the initial one.
