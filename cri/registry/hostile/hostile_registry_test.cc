@@ -15,7 +15,8 @@ TEST_F(HostileRegistryTest, AForeignLayersHostIsNeverAsked) {
 }
 
 TEST_F(HostileRegistryTest, AHugeManifestIsNotRead) {
-  EXPECT_LT(GrowthByManifestOf(200 << 20), 50u << 20);
+  // What the sanitizers keep of freed memory counts too.
+  EXPECT_LT(GrowthByManifestOf(200 << 20), 100u << 20);
 }
 
 }  // namespace
