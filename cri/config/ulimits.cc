@@ -9,7 +9,7 @@
 namespace catamaran {
 namespace {
 
-// getrlimit(2)
+constexpr std::string_view kPrefix = "RLIMIT_";
 constexpr std::array<std::string_view, 16> kNames = {
     "AS",   "CORE",   "CPU",   "DATA", "FSIZE",  "LOCKS",  "MEMLOCK",    "MSGQUEUE",
     "NICE", "NOFILE", "NPROC", "RSS",  "RTPRIO", "RTTIME", "SIGPENDING", "STACK"};
@@ -24,6 +24,11 @@ std::optional<uint64_t> Limit(std::string_view text) {
 
 }  // namespace
 
+bool IsRlimitName(std::string_view name) {
+  return name.starts_with(kPrefix) &&
+         std::find(kNames.begin(), kNames.end(), name.substr(kPrefix.size())) != kNames.end();
+}
+
 Result<spec::Rlimit> ParseUlimit(const std::string& text) {
   const auto wrong = [] {
     return Fail(ErrorCode::kInvalidArgument, "NAME=SOFT[:HARD], as nofile=1024:2048 or core=-1");
@@ -33,16 +38,14 @@ Result<spec::Rlimit> ParseUlimit(const std::string& text) {
   std::string name = text.substr(0, equals);
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(toupper(c)); });
-  if (name.starts_with("RLIMIT_")) name = name.substr(7);
+  if (!name.starts_with(kPrefix)) name.insert(0, kPrefix);
   const std::string_view limits = std::string_view(text).substr(equals + 1);
   const size_t colon = limits.find(':');
   const auto soft = Limit(limits.substr(0, colon));
   const auto hard = colon == std::string_view::npos ? soft : Limit(limits.substr(colon + 1));
-  if (std::find(kNames.begin(), kNames.end(), name) == kNames.end() || !soft || !hard ||
-      *soft > *hard)
-    return wrong();
+  if (!IsRlimitName(name) || !soft || !hard || *soft > *hard) return wrong();
   spec::Rlimit limit;
-  limit.set_name("RLIMIT_" + name);
+  limit.set_name(name);
   limit.set_soft(*soft);
   limit.set_hard(*hard);
   return limit;

@@ -65,8 +65,7 @@ void EraseIf(List* list, Predicate predicate) {
 // A mount at the same place gives way, also where a tmpfs comes instead (AdjustSpec).
 Status AdjustMounts(const nri::ContainerAdjustment& adjustment, v1::ContainerConfig* config) {
   for (const nri::Mount& mount : adjustment.mounts()) {
-    const std::string path =
-        MarksRemoval(mount.destination()) ? RemovedKey(mount.destination()) : mount.destination();
+    const std::string path = AffectedKey(mount.destination());
     EraseIf(config->mutable_mounts(),
             [&](const v1::Mount& had) { return had.container_path() == path; });
   }
@@ -113,8 +112,7 @@ Result<std::string> FindNode(const nri::LinuxDevice& device, const std::string& 
 
 Status AdjustDevices(const nri::LinuxContainerAdjustment& linux, v1::ContainerConfig* config) {
   for (const nri::LinuxDevice& device : linux.devices()) {
-    const std::string path =
-        MarksRemoval(device.path()) ? RemovedKey(device.path()) : device.path();
+    const std::string path = AffectedKey(device.path());
     EraseIf(config->mutable_devices(), [&](const v1::Device& had) {
       return (had.container_path().empty() ? had.host_path() : had.container_path()) == path;
     });

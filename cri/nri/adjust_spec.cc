@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "cri/config/ulimits.h"
 #include "cri/nri/apply_adjustment.h"
 #include "cri/nri/plugin_answers.h"
 #include "cri/translate/fields.h"
@@ -19,7 +19,7 @@ constexpr size_t kLongestVariable = 128 << 10;  // MAX_ARG_STRLEN, execve(2)
 Status AdjustEnv(const nri::ContainerAdjustment& adjustment, spec::ProcessSpec* process) {
   for (const nri::KeyValue& variable : adjustment.env()) {
     const bool removal = MarksRemoval(variable.key());
-    const std::string key = removal ? RemovedKey(variable.key()) : variable.key();
+    const std::string key = AffectedKey(variable.key());
     if (key.empty() || key.find('=') != std::string::npos || key.find('\0') != std::string::npos)
       return WrongField("env", key, "keyed by a name without '='");
     auto* env = process->mutable_env();
@@ -47,16 +47,11 @@ Status AdjustArgs(const nri::ContainerAdjustment& adjustment, spec::ProcessSpec*
 }
 
 Status AdjustRlimits(const nri::ContainerAdjustment& adjustment, spec::ProcessSpec* process) {
-  static constexpr std::array<std::string_view, 16> kNames = {
-      "AS",   "CORE",   "CPU",   "DATA", "FSIZE",  "LOCKS",  "MEMLOCK",    "MSGQUEUE",
-      "NICE", "NOFILE", "NPROC", "RSS",  "RTPRIO", "RTTIME", "SIGPENDING", "STACK"};
   for (const nri::POSIXRlimit& limit : adjustment.rlimits()) {
     if (MarksRemoval(limit.type()))
       return UnsupportedField("rlimits", "a limit can be replaced, not removed");
-    const bool known = std::any_of(kNames.begin(), kNames.end(), [&](std::string_view name) {
-      return limit.type() == fmt::format("RLIMIT_{}", name);
-    });
-    if (!known) return WrongField("rlimits.type", limit.type(), "such as RLIMIT_NOFILE");
+    if (!IsRlimitName(limit.type()))
+      return WrongField("rlimits.type", limit.type(), "such as RLIMIT_NOFILE");
     if (limit.soft() > limit.hard())
       return WrongField("rlimits[" + limit.type() + "].soft", std::to_string(limit.soft()),
                         fmt::format("at most hard, {}", limit.hard()));

@@ -84,18 +84,14 @@ void ApplyList(const google::protobuf::RepeatedPtrField<Entry>& wanted, Key key_
                               [&](const Entry& entry) { return key_of(entry) == key; }),
                out->end());
   };
-  for (const Entry& entry : wanted) {
-    const std::string key = key_of(entry);
-    drop(MarksRemoval(key) ? RemovedKey(key) : key);
-  }
+  for (const Entry& entry : wanted) drop(AffectedKey(key_of(entry)));
   for (const Entry& entry : wanted)
     if (!MarksRemoval(key_of(entry))) *out->Add() = entry;
 }
 
 void ApplyEnv(const nri::ContainerAdjustment& adjustment, nri::Container* out) {
   for (const nri::KeyValue& variable : adjustment.env()) {
-    const std::string key =
-        MarksRemoval(variable.key()) ? RemovedKey(variable.key()) : variable.key();
+    const std::string key = AffectedKey(variable.key());
     auto* env = out->mutable_env();
     env->erase(
         std::remove_if(env->begin(), env->end(),

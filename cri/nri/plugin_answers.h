@@ -47,6 +47,10 @@ class PluginAnswers {
 // "-KEY" marks the removal of KEY.
 inline bool MarksRemoval(std::string_view key) { return key.starts_with('-'); }
 inline std::string RemovedKey(const std::string& key) { return key.substr(1); }
+// What is removed or set: in both cases what was there before gives way.
+inline std::string AffectedKey(const std::string& key) {
+  return MarksRemoval(key) ? RemovedKey(key) : key;
+}
 
 // Adds `wanted` to `merged`, field by field, each claimed for the plugin.
 Status MergeNriResources(const nri::LinuxResources& wanted, const std::string& container,
