@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -181,11 +183,38 @@ pid_t TargetOfPidfd(pid_t owner, const std::string& number) {
   return std::max(0, atoi(ProcStatusField(info, "Pid").c_str()));
 }
 
+// Of each socket of a process's network namespace, by inode: what it is and in which state, as
+// proc(5) has it in net/.
+std::map<std::string, std::string> Sockets(pid_t process) {
+  struct Table {
+    const char* name;
+    size_t state, inode;  // columns
+  };
+  constexpr size_t kUnixPath = 7;
+  std::map<std::string, std::string> sockets;
+  for (const auto& table : {Table{"tcp", 3, 9}, Table{"tcp6", 3, 9}, Table{"unix", 5, 6},
+                            Table{"netlink", 1, 9}, Table{"udp", 3, 9}}) {
+    const std::string path = fmt::format("/proc/{}/net/{}", process, table.name);
+    for (const std::string& line : FileLines(path.c_str())) {
+      std::istringstream words(line);
+      const Lines columns{std::istream_iterator<std::string>(words), {}};
+      if (columns.size() <= table.inode) continue;
+      std::string& socket = sockets[columns[table.inode]];
+      socket = fmt::format("{} {}", table.name, columns[table.state]);
+      // What it was bound to, as one that was accepted is: `catamaran.sock`.
+      if (columns.size() > kUnixPath && columns[kUnixPath].starts_with('/'))
+        socket += " " + fs::path(columns[kUnixPath]).filename().string();
+    }
+  }
+  return sockets;
+}
+
 // What each descriptor of the daemon is, without the numbers. gRPC makes poll sets and event
 // descriptors at will; only the daemon that started the templates' keeper can reap it.
 Lines Descriptors(pid_t daemon) {
   Lines lines;
   std::error_code error;
+  const auto sockets = Sockets(daemon);
   const fs::path folder = fs::path("/proc") / std::to_string(daemon) / "fd";
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string target = fs::read_symlink(entry.path(), error);
@@ -194,7 +223,13 @@ Lines Descriptors(pid_t daemon) {
       const pid_t pid = TargetOfPidfd(daemon, entry.path().filename());
       if (pid > 0 && IsTemplateKeeper(fs::path("/proc") / std::to_string(pid))) continue;
     }
-    lines.push_back(WithoutNumbers(target));
+    constexpr std::string_view kSocket = "socket:[";
+    std::string line = WithoutNumbers(target);
+    if (target.starts_with(kSocket)) {
+      const auto found = sockets.find(target.substr(kSocket.size(), target.size() - 9));
+      if (found != sockets.end()) line += " of " + found->second;
+    }
+    lines.push_back(line);
   }
   return lines;
 }

@@ -27,6 +27,9 @@ void StartDaemonIfGone() {
     auto started = TheWorld().RestartDaemon();
     ASSERT_TRUE(started) << started.error().message;
   }
+  // One who restarted the daemon may have left the client unconnected, whose next connection would
+  // look like one more than before.
+  EXPECT_TRUE(TheWorld().cri().Version({}).ok());
 }
 
 void ExpectNothingLeaked(const Snapshot& before) {
