@@ -5,6 +5,7 @@
 
 #include "cri/registry/challenge.h"
 #include "cri/registry/credentials.h"
+#include "cri/registry/docker_config.h"
 #include "cri/registry/host_rotation.h"
 #include "cri/registry/http.h"
 
@@ -21,6 +22,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const catamaran::Url base{"https", "r.test", 443, "/v2/", ""};
   (void)catamaran::ResolveUrl(base, text);
   (void)catamaran::CredentialsFor({"", "", text, "", "", ""}, "r.test");
-  (void)catamaran::CredentialsFromDockerConfig(text, "config.json", "r.test");
+  (void)catamaran::ReadDockerConfig(text, "config.json", "r.test");
   return 0;
 }
