@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cri/base/redact.h"
 #include "cri/translate/translate.h"
 
 namespace catamaran {
@@ -12,8 +13,10 @@ namespace {
 namespace v1 = ::runtime::v1;
 using nlohmann::json;
 
-// Bytes that are no UTF-8 (an environment value may hold any) are shown replaced, not refused.
-std::map<std::string, std::string> Info(const json& value) {
+// Who may read a status need not know what a pod keeps secret. Bytes that are no UTF-8 (an
+// environment value may hold any) are shown replaced, not refused.
+std::map<std::string, std::string> Info(json value) {
+  RedactJson(&value);
   return {{"info", value.dump(-1, ' ', false, json::error_handler_t::replace)}};
 }
 
@@ -171,7 +174,7 @@ std::map<std::string, std::string> SandboxInfo(const Pod& pod) {
       info["containers"][id] = {{"name", container->record.config().metadata().name()},
                                 {"timeline", TimelineJson(container->record)}};
   }
-  return Info(info);
+  return Info(std::move(info));
 }
 
 std::map<std::string, std::string> ContainerInfo(const Container& container) {
