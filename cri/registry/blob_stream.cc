@@ -58,6 +58,7 @@ Result<size_t> BlobStream::Read(char* buffer, size_t size) {
     }
     if (count && *count > 0) {
       offset_ += *count;
+      if (client_.received_) client_.received_(*count);
       return count;
     }
     // All is here; how the connection ends does not matter.

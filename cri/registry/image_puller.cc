@@ -109,8 +109,15 @@ ImagePuller::~ImagePuller() {
   landed_.wait(lock, [this] { return flying_ == 0; });
 }
 
+void ImagePuller::LookIn(const HostPath& hosts_dir, const HostPath& docker_config) {
+  const std::lock_guard lock(mutex_);
+  options_.hosts_dir = hosts_dir;
+  options_.docker_config = docker_config;
+}
+
 Result<Credentials> ImagePuller::CredentialsOf(const RegistryHost& host,
                                                const std::string& registry,
+                                               const HostPath& docker_config,
                                                const std::optional<AuthFields>& auth,
                                                Deadline deadline) const {
   // A mirror is somebody else: it gets what a pull brings only where that names it.
@@ -119,10 +126,10 @@ Result<Credentials> ImagePuller::CredentialsOf(const RegistryHost& host,
     ASSIGN_OR_RETURN(auto credentials, CredentialsFor(*auth, name));
     if (!credentials.empty() || !host.is_mirror) return credentials;
   }
-  if (options_.docker_config.empty() || !Exists(options_.docker_config.value()))
-    return Credentials();
-  ASSIGN_OR_RETURN(auto credentials, CredentialsFromDockerConfig(options_.docker_config, name,
-                                                                 options_.helper_path, deadline));
+  if (docker_config.empty() || !Exists(docker_config.value())) return Credentials();
+  ASSIGN_OR_RETURN(
+      auto credentials,
+      CredentialsFromDockerConfig(docker_config, name, options_.helper_path, deadline));
   return credentials ? std::move(*credentials) : Credentials();
 }
 
@@ -134,9 +141,15 @@ Result<ImagePuller::Source> ImagePuller::Locate(const std::string& reference,
   if (options_.policy != nullptr)
     RETURN_IF_ERROR(options_.policy->CheckNotRejected(source.reference));
   source.registry = source.reference.repository.substr(0, source.reference.repository.find('/'));
-  ASSIGN_OR_RETURN(auto hosts, HostsOf(source.registry, options_.hosts_dir));
+  HostPath hosts_dir, docker_config;
+  {
+    const std::lock_guard lock(mutex_);
+    hosts_dir = options_.hosts_dir;
+    docker_config = options_.docker_config;
+  }
+  ASSIGN_OR_RETURN(auto hosts, HostsOf(source.registry, hosts_dir));
   for (RegistryHost& host : hosts) {
-    ASSIGN_OR_RETURN(auto credentials, CredentialsOf(host, source.registry, auth, deadline));
+    ASSIGN_OR_RETURN(auto credentials, CredentialsOf(host, source.registry, docker_config, auth, deadline));
     source.hosts.push_back({std::move(host), std::move(credentials)});
   }
   return source;
@@ -176,6 +189,7 @@ void ImagePuller::Fly(const std::shared_ptr<Flight>& flight) {
   Result<Image> result = [&]() -> Result<Image> {
     RegistryClient client(source.hosts, source.registry,
                           repository.substr(source.registry.size() + 1), options_.patience);
+    client.WatchLayers(options_.received);
     ASSIGN_OR_RETURN(const auto image, Describe(client, source.reference, options_.policy.get(),
                                                 {options.deadline, options.cancelled}));
     return store_.Add(image, options);

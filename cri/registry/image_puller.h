@@ -27,11 +27,16 @@ class ImagePuller {
     std::string helper_path = {};  // where its helpers are; empty: PATH
     std::shared_ptr<const SignaturePolicy> policy = {};  // null: every image is accepted
     RegistryPatience patience;
+    // Told how many bytes of layers have arrived, from any thread; may be empty.
+    std::function<void(size_t)> received = {};
   };
 
   ImagePuller(ImageStore& store, Options options) : store_(store), options_(std::move(options)) {}
   // Cancels what is in flight and waits for it to end.
   ~ImagePuller();
+
+  // Pulls that begin from now on look there.
+  void LookIn(const HostPath& hosts_dir, const HostPath& docker_config);
 
   // Pulls `reference` (a name, tag or digest; short names are Docker Hub's). Of `options` the
   // deadline, cancelled and progress count. Errors: kInvalidArgument (the reference, a hosts.toml,
@@ -53,14 +58,15 @@ class ImagePuller {
   Result<Source> Locate(const std::string& reference, const std::optional<AuthFields>& auth,
                         Deadline deadline) const;
   Result<Credentials> CredentialsOf(const RegistryHost& host, const std::string& registry,
+                                    const HostPath& docker_config,
                                     const std::optional<AuthFields>& auth, Deadline deadline) const;
   Result<std::shared_ptr<Flight>> Join(Source source);
   Result<Image> Wait(Flight& flight, const ImageStore::LoadOptions& options);
   void Fly(const std::shared_ptr<Flight>& flight);
 
   ImageStore& store_;
-  const Options options_;
-  std::mutex mutex_;
+  Options options_;  // its folders and files guarded by mutex_, the rest never changes
+  mutable std::mutex mutex_;
   std::condition_variable landed_;
   std::map<std::string, std::shared_ptr<Flight>> flights_;  // that can be joined, by what they pull
   int flying_ = 0;                                          // threads

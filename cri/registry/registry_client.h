@@ -62,6 +62,8 @@ class RegistryClient {
   // The whole content that a descriptor of a manifest or config means; at most `limit` bytes.
   Result<std::string> FetchContent(const Descriptor& descriptor, size_t limit,
                                    const Caller& caller);
+  // From now on told of the bytes of layers that arrive, from any thread; may be empty.
+  void WatchLayers(std::function<void(size_t)> received) { received_ = std::move(received); }
   // A layer. It must not outlive this client.
   std::shared_ptr<LayerSource> Layer(const Descriptor& descriptor);
 
@@ -104,6 +106,7 @@ class RegistryClient {
   std::mutex mutex_;  // guards what follows
   std::vector<bool> slow_;
   std::vector<std::unique_ptr<HttpSession>> idle_;
+  std::function<void(size_t)> received_;  // not guarded: set before the first layer is read
 };
 
 // The error that an answer other than 2xx means; reads what is left of it. Codes: kUnavailable

@@ -130,7 +130,7 @@ Result<std::vector<VerifiedSignature>> CheckSignatures(RegistryClient& client,
                                                        const std::vector<std::string>& digests,
                                                        const RegistryClient::Caller& caller) {
   RETURN_IF_ERROR(policy.CheckNotRejected(wanted));
-  const SignatureRule& rule = policy.RuleOf(wanted);
+  const SignatureRule rule = policy.RuleOf(wanted);
   if (rule.kind != SignatureRule::Kind::kSigned) return std::vector<VerifiedSignature>();
   ASSIGN_OR_RETURN(auto keys, SignaturePolicy::ReadKeys(rule));
   Check check(client, wanted, std::move(keys), caller);

@@ -43,25 +43,38 @@ Result<std::vector<PublicKey>> SignaturePolicy::ReadKeys(const SignatureRule& ru
   return keys;
 }
 
+void SignaturePolicy::Replace(std::vector<SignatureRule> rules) {
+  auto replaced = std::make_shared<const std::vector<SignatureRule>>(std::move(rules));
+  const std::lock_guard lock(mutex_);
+  rules_ = std::move(replaced);
+}
+
+std::shared_ptr<const std::vector<SignatureRule>> SignaturePolicy::rules() const {
+  const std::lock_guard lock(mutex_);
+  return rules_;
+}
+
 Status SignaturePolicy::CheckKeys() const {
-  for (const SignatureRule& rule : rules_) RETURN_IF_ERROR(ReadKeys(rule));
+  const auto rules = this->rules();
+  for (const SignatureRule& rule : *rules) RETURN_IF_ERROR(ReadKeys(rule));
   return {};
 }
 
-const SignatureRule& SignaturePolicy::RuleOf(const ImageReference& reference) const {
-  const SignatureRule* rule = RuleFor(rules_, reference.repository);
+SignatureRule SignaturePolicy::RuleOf(const ImageReference& reference) const {
+  const auto rules = this->rules();
+  const SignatureRule* rule = RuleFor(*rules, reference.repository);
   return rule != nullptr ? *rule : kAcceptAll;
 }
 
 Status SignaturePolicy::CheckNotRejected(const ImageReference& reference) const {
-  const SignatureRule& rule = RuleOf(reference);
+  const SignatureRule rule = RuleOf(reference);
   if (rule.kind != SignatureRule::Kind::kReject) return {};
   return Rejected(rule, reference.ToString());
 }
 
 Status SignaturePolicy::AdmitName(const Image& image, const std::string& name) const {
   ASSIGN_OR_RETURN(const auto reference, ParseImageReference(name));
-  const SignatureRule& rule = RuleOf(reference);
+  const SignatureRule rule = RuleOf(reference);
   if (rule.kind == SignatureRule::Kind::kAccept) return {};
   if (rule.kind == SignatureRule::Kind::kReject) return Rejected(rule, reference.ToString());
   ASSIGN_OR_RETURN(const auto keys, ReadKeys(rule));
@@ -73,7 +86,7 @@ Status SignaturePolicy::AdmitName(const Image& image, const std::string& name) c
 }
 
 Status SignaturePolicy::Admit(const Image& image, const std::string& reference) const {
-  if (rules_.empty()) return {};
+  if (rules()->empty()) return {};
   const bool is_id = ParseImageId(reference) || image.id.starts_with("sha256:" + reference);
   if (!is_id) return AdmitName(image, reference);
   // An id says nothing of where the image came from: any name of its may speak for it.
@@ -89,14 +102,15 @@ Status SignaturePolicy::Admit(const Image& image, const std::string& reference) 
 }
 
 Status SignaturePolicy::AdmitNameless(const Image& image) const {
-  const SignatureRule* rule = RuleFor(rules_, "");
+  const auto rules = this->rules();
+  const SignatureRule* rule = RuleFor(*rules, "");
   if (rule == nullptr || rule->kind == SignatureRule::Kind::kAccept) return {};
   return Rejected(*rule, image.id + ", which has no name,");
 }
 
 Status SignaturePolicy::AdmitLoaded(const std::string& reference) const {
   ASSIGN_OR_RETURN(const auto parsed, ParseImageReference(reference));
-  const SignatureRule& rule = RuleOf(parsed);
+  const SignatureRule rule = RuleOf(parsed);
   if (rule.kind == SignatureRule::Kind::kAccept) return {};
   if (rule.kind == SignatureRule::Kind::kReject) return Rejected(rule, parsed.ToString());
   return Forbidden(

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -16,13 +18,16 @@ namespace catamaran {
 // Without rules everything is accepted. Thread-safe.
 class SignaturePolicy : public ImagePolicy {
  public:
-  explicit SignaturePolicy(std::vector<SignatureRule> rules) : rules_(std::move(rules)) {}
+  explicit SignaturePolicy(std::vector<SignatureRule> rules) { Replace(std::move(rules)); }
+
+  // What is asked from now on is answered by these.
+  void Replace(std::vector<SignatureRule> rules);
 
   // kInvalidArgument or what reading a file gave, naming it: said at start, not at the first pull.
   Status CheckKeys() const;
 
-  // What a pull of `reference` must bring. The rule lives as long as this policy.
-  const SignatureRule& RuleOf(const ImageReference& reference) const;
+  // What a pull of `reference` must bring.
+  SignatureRule RuleOf(const ImageReference& reference) const;
   // Forbidden where nothing could make the name acceptable.
   Status CheckNotRejected(const ImageReference& reference) const;
   static Result<std::vector<PublicKey>> ReadKeys(const SignatureRule& rule);
@@ -34,7 +39,10 @@ class SignaturePolicy : public ImagePolicy {
   Status AdmitName(const Image& image, const std::string& name) const;
   Status AdmitNameless(const Image& image) const;
 
-  const std::vector<SignatureRule> rules_;
+  std::shared_ptr<const std::vector<SignatureRule>> rules() const;
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const std::vector<SignatureRule>> rules_;  // guarded by mutex_, never null
 };
 
 }  // namespace catamaran
