@@ -7,6 +7,10 @@
 #include "cri/doctor/doctor.h"
 #include "cri/doctor/kubelet_probe.h"
 #include "cri/image_commands.h"
+#include "cri/operate/reload_command.h"
+#include "cri/operate/support_bundle.h"
+#include "cri/operate/top_command.h"
+#include "cri/operate/why_command.h"
 #include "cri/serve.h"
 #include "sandbox/base/files.h"
 
@@ -24,6 +28,11 @@ struct Flags {
   PullFlags pull;
   std::string kubelet_config = kDefaultKubeletConfig;
   bool json = false;
+  std::string pod;
+  TopOptions top;
+  std::string top_order = "cpu";
+  double top_seconds = 2;
+  SupportBundleOptions bundle;
   int64_t patience_seconds = std::chrono::seconds(kProbePatience).count();
 };
 
@@ -49,7 +58,8 @@ Result<Config> ReadConfig(const Flags& flags) {
 
 Status RunServe(const Flags& flags) {
   ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
-  return Serve(config, flags.ready_fd);
+  return Serve(
+      config, [&flags] { return ReadConfig(flags); }, flags.ready_fd);
 }
 
 Status RunConfigCheck(const Flags& flags) {
@@ -57,6 +67,11 @@ Status RunConfigCheck(const Flags& flags) {
   fmt::print("The configuration is right. Handlers: {} (default {}).\n", config.HandlerNames(),
              config.default_handler);
   return {};
+}
+
+Status RunConfigReload(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  return ConfigReloadCommand(config);
 }
 
 int RunDoctorCommand(const Flags& flags) {
@@ -117,6 +132,52 @@ void AddImageCommands(CLI::App* app, Flags* flags, Status* outcome) {
   list->callback([=] { *outcome = RunImageList(*flags); });
 }
 
+Status RunWhy(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  return WhyCommand(config, flags.pod);
+}
+
+Status RunTop(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  TopOptions options = flags.top;
+  options.order = OrderNamed(flags.top_order).value_or(PodOrder::kCpu);
+  options.interval = std::chrono::milliseconds(static_cast<int64_t>(flags.top_seconds * 1000));
+  return TopCommand(config, options);
+}
+
+Status RunSupportBundle(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Config config, ReadConfig(flags));
+  SupportBundleOptions options = flags.bundle;
+  options.config_file = flags.config_file;
+  return SupportBundleCommand(config, options);
+}
+
+void AddOperateCommands(CLI::App* app, Flags* flags, Status* outcome) {
+  CLI::App* why = app->add_subcommand(
+      "why", "What a pod waits for, and what its start was spent on; without a pod: the node");
+  why->add_option("pod", flags->pod, "Name, namespace/name, or the beginning of an id");
+  AddConfigFlags(why, flags);
+  why->callback([=] { *outcome = RunWhy(*flags); });
+
+  CLI::App* top = app->add_subcommand("top", "What pods use, live");
+  top->add_flag("--once", flags->top.once, "Print one table and end");
+  top->add_option("--sort", flags->top_order, "By what (default: cpu)")
+      ->check(CLI::IsMember({"cpu", "memory", "tax", "start", "age", "name"}));
+  top->add_option("--interval", flags->top_seconds, "Seconds between readings (default: 2)")
+      ->check(CLI::Range(0.5, 3600.0));
+  AddConfigFlags(top, flags);
+  top->callback([=] { *outcome = RunTop(*flags); });
+
+  CLI::App* bundle = app->add_subcommand(
+      "support-bundle", "All that helps to find a trouble in one archive, without secrets");
+  bundle->add_option("file", flags->bundle.file,
+                     "The archive (default: catamaran-support-<time>.tar.zst)");
+  bundle->add_option("--log", flags->bundle.log_file,
+                     "The daemon's log (default: the journal of unit catamaran)");
+  AddConfigFlags(bundle, flags);
+  bundle->callback([=] { *outcome = RunSupportBundle(*flags); });
+}
+
 int ExitCode(const Status& status) {
   if (status) return 0;
   fmt::print(stderr, "catamaran: {}\n", status.error().message);
@@ -136,6 +197,7 @@ int Main(int argc, char** argv) {
   serve->callback([&] { outcome = RunServe(flags); });
 
   AddImageCommands(&app, &flags, &outcome);
+  AddOperateCommands(&app, &flags, &outcome);
 
   CLI::App* config = app.add_subcommand("config", "The configuration file");
   config->require_subcommand(1);
@@ -143,6 +205,10 @@ int Main(int argc, char** argv) {
   check->add_option("file", flags.config_file, "Configuration file");
   AddConfigFlags(check, &flags);
   check->callback([&] { outcome = RunConfigCheck(flags); });
+  CLI::App* reload = config->add_subcommand(
+      "reload", "Have the daemon read it again, and say what changed or why nothing did");
+  AddConfigFlags(reload, &flags);
+  reload->callback([&] { outcome = RunConfigReload(flags); });
 
   int doctor_exit = 0;
   CLI::App* doctor =

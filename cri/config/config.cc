@@ -9,7 +9,9 @@
 #include <filesystem>
 
 #include "cri/base/go_duration.h"
+#include "cri/config/ip_port.h"
 #include "cri/config/read_images.h"
+#include "cri/config/read_metrics.h"
 #include "cri/config/ulimits.h"
 #include "cri/config/yaml_reader.h"
 #include "sandbox/base/files.h"
@@ -216,27 +218,6 @@ Status ReadUlimits(const YamlValue& value, std::vector<spec::Rlimit>* out) {
   });
 }
 
-// "127.0.0.1:0", "[::1]:10010".
-Status ReadAddress(const YamlValue& value, StreamingConfig* streaming) {
-  std::string text;
-  RETURN_IF_ERROR(value.Read(&text));
-  const auto wrong = [&] {
-    return value.Wrong("IP:PORT, as 127.0.0.1:0 or [::1]:10010; port 0: the kernel chooses");
-  };
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return wrong();
-  std::string address = text.substr(0, colon);
-  const bool brackets = address.size() > 2 && address.front() == '[' && address.back() == ']';
-  if (brackets) address = address.substr(1, address.size() - 2);
-  unsigned char bytes[sizeof(in6_addr)];
-  if (inet_pton(brackets ? AF_INET6 : AF_INET, address.c_str(), bytes) != 1) return wrong();
-  const char* const end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data() + colon + 1, end, streaming->port);
-  if (error != std::errc() || parsed != end) return wrong();
-  streaming->address = address;
-  return {};
-}
-
 Status ReadIdle(const YamlValue& value, std::chrono::seconds* idle) {
   std::string text;
   RETURN_IF_ERROR(value.Read(&text));
@@ -336,12 +317,15 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
        [config](const YamlValue& v) {
          return v.ReadMapping({
              {"address",
-              [config](const YamlValue& a) { return ReadAddress(a, &config->streaming); }},
+              [config](const YamlValue& a) {
+                return ReadIpPort(a, &config->streaming.address, &config->streaming.port);
+              }},
              {"idle",
               [config](const YamlValue& i) { return ReadIdle(i, &config->streaming.idle); }},
          });
        }},
       {"nri", [config](const YamlValue& v) { return ReadNri(v, &config->nri); }},
+      {"metrics", [config](const YamlValue& v) { return ReadMetrics(v, &config->metrics); }},
       {"handlers",
        [config, &places](const YamlValue& v) {
          return v.ReadSequence(

@@ -51,6 +51,15 @@ struct NriConfig {
   std::chrono::milliseconds registration_timeout{5000};
 };
 
+// Where the daemon's own metrics are served besides the unix socket, see
+// cri/telemetry/metrics_server.h.
+struct MetricsConfig {
+  std::string address;        // without brackets; empty: on the unix socket alone
+  uint16_t port = 0;          // 0: the kernel chooses
+  HostPath certificate, key;  // PEM; empty: plain HTTP, on loopback only
+  HostPath client_ca;         // whose clients may read; empty: everybody's
+};
+
 // The daemon's configuration, with every default resolved: what the file says, over the defaults.
 // A value, immutable once read.
 struct Config {
@@ -76,6 +85,7 @@ struct Config {
   ImagesConfig images;
   StreamingConfig streaming;
   NriConfig nri;
+  MetricsConfig metrics;
   std::vector<HandlerConfig> handlers;
 
   // By a request's runtime_handler; "" is the default one. Null where there is none.
@@ -83,6 +93,7 @@ struct Config {
   std::string HandlerNames() const;  // "ns, vm": for error messages
   // Files of the process that keeps VM templates for the shims.
   ShimPaths KeeperPaths() const { return {run / "templates"}; }
+  HostPath MetricsSocket() const { return run / "metrics.sock"; }
 };
 
 // Where a daemon looks for what its configuration does not name: the shim beside the program, the

@@ -193,7 +193,7 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
   Cleanup roll_back([&] { DiscardContainer(pods, member); });
 
   RETURN_IF_ERROR(AdjustForPlugins(pods, member, input, call, &record, &container));
-  Timeline timeline;
+  Timeline timeline(pods, handler->name, call);
   RETURN_IF_ERROR(timeline.Step(
       "image", [&] { return LeaseImages(pods, member, image, *handler, &container, &record); }));
   ASSIGN_OR_RETURN(const pod::CreateContainerResponse created, timeline.Step("create", [&] {

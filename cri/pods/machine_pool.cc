@@ -157,6 +157,15 @@ std::map<std::string, std::string> MachinePool::Info() {
   return {{"pool", info.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}};
 }
 
+std::vector<MachinePool::Facts> MachinePool::List() {
+  std::lock_guard lock(mutex_);
+  std::vector<Facts> facts;
+  for (const auto& [name, shelf] : shelves_)
+    facts.push_back({name, shelf.handler->pool, shelf.waiting.size(), shelf.made, shelf.used,
+                     shelf.lost, shelf.failed_claims});
+  return facts;
+}
+
 void MachinePool::Wake() {
   { std::lock_guard lock(mutex_); }  // not between its look and its wait
   wake_.notify_all();

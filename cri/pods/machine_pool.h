@@ -79,6 +79,14 @@ class MachinePool {
     MachinePool& pool_;
   };
 
+  struct Facts {
+    std::string handler;
+    uint32_t wanted = 0;
+    size_t waiting = 0;
+    uint64_t made = 0, used = 0, lost = 0, failed_claims = 0;
+  };
+  std::vector<Facts> List();  // of the handlers that have a pool
+
   // For people and tests, as JSON by handler: how many are wanted, wait, were made, used, lost.
   std::map<std::string, std::string> Info();
 

@@ -22,6 +22,7 @@
 #include "cri/pods/pod_table.h"
 #include "cri/pods/record_store.h"
 #include "cri/service/call_context.h"
+#include "cri/telemetry/meters.h"
 #include "shim/client/shim_client.h"
 
 namespace catamaran {
@@ -37,6 +38,7 @@ struct PodsParts {
   PodCgroups& cgroups;
   // Told what no caller hears of: a pod lost, a left-over swept. From any thread. May be empty.
   std::function<void(const std::string&)> notice;
+  std::shared_ptr<Meters> meters = std::make_shared<Meters>();
 };
 
 // The pods and containers of this node: what the functions of operations.h work on. Destroying it
@@ -70,6 +72,7 @@ class Pods {
   // Tells nobody anything before its Start, which is for after Recover.
   NriPlugins& nri() { return *nri_; }
   AppArmor& apparmor() { return apparmor_; }
+  Meters& meters() { return *parts_.meters; }
   void Notice(const std::string& text) const {
     if (parts_.notice) parts_.notice(text);
   }

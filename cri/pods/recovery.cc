@@ -121,7 +121,8 @@ void FinishPod(Pods& pods, const std::shared_ptr<Pod>& pod, Deadline deadline) {
 
 // ---- What no record owns ----
 
-void Report(Pods& pods, const std::string& what, const Status& swept) {
+void ReportLeak(Pods& pods, const std::string& kind, const std::string& what, const Status& swept) {
+  pods.meters().LeakFound(kind, swept.has_value());
   pods.Notice(swept ? "swept " + what : "sweep " + what + ": " + swept.error().message);
 }
 
@@ -132,7 +133,7 @@ Status SweepCgroups(Pods& pods, const CallContext& call) {
     if (!IsPodId(name) || pods.table().FindPod(name)) continue;
     auto swept = pods.cgroups().Kill(root + "/" + name, call.deadline);
     if (swept) swept = pods.cgroups().Remove(root + "/" + name, call.deadline);
-    Report(pods, "cgroup " + name, swept);
+    ReportLeak(pods, "cgroup", "cgroup " + name, swept);
   }
   return {};
 }
@@ -144,7 +145,7 @@ Status SweepData(Pods& pods) {
   for (const auto& name : names) {
     auto pod = pods.table().FindPod(name);
     if (!pod) {
-      Report(pods, "data of pod " + name, RemoveTree((folder / name).value()));
+      ReportLeak(pods, "data", "data of pod " + name, RemoveTree((folder / name).value()));
       AbortStep();
     }
   }
@@ -201,12 +202,15 @@ Status Pods::Recover(Deadline deadline) {
   // Folders whose record is missing (a machine that waited for its pod), damaged or of a newer
   // format. A shim may still live in it.
   ForEachInParallel(stored.unreadable, kParallelPods, [&](const std::string& name) {
-    Report(*this, "folder of pod " + name, DiscardUnrecorded(*this, NewPod(PodId(name)), call));
+    ReportLeak(*this, "folder", "folder of pod " + name,
+               DiscardUnrecorded(*this, NewPod(PodId(name)), call));
   });
-  if (auto swept = SweepCgroups(*this, call); !swept) Report(*this, "cgroups", swept);
-  if (auto swept = SweepData(*this); !swept) Report(*this, "data", swept);
-  if (auto swept = SweepNetworkAndLeases(*this, call); !swept)
-    Report(*this, "networks and leases", swept);
+  const auto report = [this](const char* what, const Status& swept) {
+    if (!swept) Notice(fmt::format("sweep {}: {}", what, swept.error().message));
+  };
+  report("cgroups", SweepCgroups(*this, call));
+  report("data", SweepData(*this));
+  report("networks and leases", SweepNetworkAndLeases(*this, call));
   KeepTemplates();
   StartJanitor();
   pool_.Start();

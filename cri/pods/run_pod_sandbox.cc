@@ -85,6 +85,13 @@ Status Commit(Pods& pods, Pod& pod, record::PodRecord ready, const CallContext& 
   return {};
 }
 
+void NoteMachine(Pods& pods, const HandlerConfig& handler, const pod::CreateSandboxResponse& made) {
+  const auto start = made.details().find("start");
+  if (handler.hull == HandlerConfig::Hull::kVm && start != made.details().end())
+    pods.meters().MachineStarted(handler.name, start->second,
+                                 made.details().contains("pool_waited_ms"));
+}
+
 void ForgetMachine(Pods& pods, const std::shared_ptr<Pod>& pod) {
   if (pod->from_pool)
     (void)DiscardUnrecorded(pods, pod, {.deadline = Deadline::After(std::chrono::seconds(20))});
@@ -99,7 +106,7 @@ Status MakePod(Pods& pods, std::shared_ptr<Pod> pod, const v1::RunPodSandboxRequ
   forget.Dismiss();
   Cleanup roll_back([&] { DiscardPod(pods, pod); });
 
-  Timeline timeline;
+  Timeline timeline(pods, handler.name, call);
   record::PodRecord ready = pod->record;
   RETURN_IF_ERROR(MakeFolders(*pod, sandbox));
   if (sandbox.network() == spec::POD) {
@@ -116,6 +123,7 @@ Status MakePod(Pods& pods, std::shared_ptr<Pod> pod, const v1::RunPodSandboxRequ
   ready.set_guest_boot_id(made.boot_id());
   ready.set_kernel_release(made.kernel_release());
   timeline.AppendTo(ready);
+  NoteMachine(pods, handler, made);
   RETURN_IF_ERROR(TellSandboxRuns(pods, pod, ready, call));
   RETURN_IF_ERROR(Commit(pods, *pod, std::move(ready), call));
   roll_back.Dismiss();

@@ -19,6 +19,11 @@ Status RequireCreated(const PodTable::Member& member) {
               member.container->id.value(), Name(member.container->state()));
 }
 
+std::string HandlerOf(Pod& pod) {
+  std::lock_guard lock(pod.mutex);
+  return pod.record.handler();
+}
+
 // While it lives an end that the shim reports is that of a container which has begun.
 class Starting {
  public:
@@ -80,7 +85,7 @@ Result<v1::StartContainerResponse> StartContainer(const v1::StartContainerReques
   // A shim that had to be reconnected first may have told otherwise.
   RETURN_IF_ERROR(RequireCreated(member));
 
-  Timeline timeline;
+  Timeline timeline(pods, HandlerOf(*member.pod), call);
   auto started = timeline.Step("start", [&]() -> Result<pod::StartContainerResponse> {
     RETURN_IF_ERROR(TellContainerStarts(pods, member, call));
     const Starting starting(member);

@@ -5,13 +5,16 @@
 #include <utility>
 #include <vector>
 
-#include "cri/pods/pod.h"
+#include "cri/pods/pods.h"
 
 namespace catamaran {
 
-// How long each step of a start took.
+// How long each step of a start took: for the record, the metrics and whoever asks meanwhile.
 class Timeline {
  public:
+  Timeline(Pods& pods, std::string handler, const CallContext& call)
+      : pods_(pods), handler_(std::move(handler)), call_(call) {}
+
   // Runs `step` and notes its time, also where it fails.
   template <typename Function>
   auto Step(const std::string& name, Function step) {
@@ -31,12 +34,14 @@ class Timeline {
         : timeline_(timeline), began_(std::chrono::steady_clock::now()) {
       step_.set_name(std::move(name));
       step_.set_started_at_ns(NowNanoseconds());
+      if (timeline_.call_.on_step) timeline_.call_.on_step(step_.name());
     }
     Note(const Note&) = delete;
     ~Note() {
-      step_.set_duration_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                std::chrono::steady_clock::now() - began_)
-                                .count());
+      const auto took = std::chrono::steady_clock::now() - began_;
+      step_.set_duration_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count());
+      timeline_.pods_.meters().StepTook(timeline_.handler_, step_.name(), took);
+      if (timeline_.call_.on_step) timeline_.call_.on_step("");
       timeline_.steps_.push_back(std::move(step_));
     }
 
@@ -46,6 +51,9 @@ class Timeline {
     record::TimelineStep step_;
   };
 
+  Pods& pods_;
+  const std::string handler_;
+  const CallContext& call_;
   std::vector<record::TimelineStep> steps_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "sandbox/base/deadline.h"
 
@@ -14,6 +15,9 @@ struct CallContext {
   // True once the caller has gone away. Cheap, thread-safe; polled by the calls that wait. Empty:
   // nobody can cancel.
   std::function<bool()> is_cancelled;
+
+  // Told what the call is at where that may take long, and "" when it is not; may be empty.
+  std::function<void(const std::string&)> on_step = {};
 
   bool cancelled() const { return is_cancelled && is_cancelled(); }
 };

@@ -54,6 +54,14 @@ class Client final : public DaemonClient {
     return ReadEvents(*control_->ListImages(&context, {}), {});
   }
 
+  Result<std::vector<std::string>> Reload() override {
+    grpc::ClientContext context;
+    control::ReloadResponse response;
+    const grpc::Status status = control_->Reload(&context, {}, &response);
+    if (!status.ok()) return ToError(status);
+    return std::vector<std::string>(response.changes().begin(), response.changes().end());
+  }
+
  private:
   static Result<std::vector<ImageLine>> ReadEvents(
       grpc::ClientReader<control::ImageEvent>& reader,

@@ -34,6 +34,8 @@ class DaemonClient {
       const std::string& reference, const Credentials& credentials,
       const std::function<void(const ImageStore::Progress&)>& progress) = 0;
   virtual Result<std::vector<ImageLine>> ListImages() = 0;
+  // Has it read its configuration anew; what changed, a line each.
+  virtual Result<std::vector<std::string>> Reload() = 0;
 };
 
 }  // namespace catamaran

@@ -8,6 +8,7 @@
 
 #include "cri/api/runtime.grpc.pb.h"
 #include "cri/pods/operations.h"
+#include "cri/service/call_description.h"
 #include "cri/service/control.grpc.pb.h"
 #include "cri/service/log.h"
 #include "cri/service/runtime_calls.h"
@@ -45,24 +46,6 @@ Deadline DeadlineOf(const grpc::ServerContext& context, Patience patience) {
   return Deadline::After(std::chrono::duration_cast<std::chrono::milliseconds>(left));
 }
 
-template <typename Message>
-std::string PodIdOf(const Message& message) {
-  if constexpr (requires { message.pod_sandbox_id(); }) return message.pod_sandbox_id();
-  return "";
-}
-
-template <typename Message>
-std::string ContainerIdOf(const Message& message) {
-  if constexpr (requires { message.container_id(); }) return message.container_id();
-  return "";
-}
-
-template <typename Message>
-std::string ImageOf(const Message& message) {
-  if constexpr (requires { message.image().image(); }) return message.image().image();
-  return "";
-}
-
 // What only asks is logged where somebody debugs; what changes something always; a client's error
 // is no trouble of ours, an internal one is.
 LogLevel LevelOf(std::string_view name, const Error* error) {
@@ -77,16 +60,38 @@ LogLevel LevelOf(std::string_view name, const Error* error) {
   return asks ? LogLevel::kDebug : LogLevel::kInfo;
 }
 
+// The handler that a call has to do with; never anything that is not configured.
+template <typename Message>
+std::string HandlerOf(const ServerParts& parts, const Message& request) {
+  if constexpr (requires { request.runtime_handler(), request.config(); }) {
+    const HandlerConfig* handler = parts.config.FindHandler(request.runtime_handler());
+    return handler == nullptr ? "" : handler->name;
+  }
+  std::shared_ptr<Pod> pod;
+  if (const std::string id = PodIdOf(request); !id.empty()) {
+    pod = parts.pods.table().FindPod(id);
+  } else if (const std::string id = ContainerIdOf(request); !id.empty()) {
+    pod = parts.pods.table().FindContainer(id).pod;
+  }
+  if (!pod) return "";
+  const std::lock_guard lock(pod->mutex);
+  return pod->record.handler();
+}
+
 template <typename Request, typename Response, typename Function>
-grpc::Status Answer(std::string_view name, const grpc::ServerContext& context,
-                    const Request& request, Response* response, Patience patience,
-                    Function function) {
+grpc::Status Answer(std::string_view name, const ServerParts& parts,
+                    const grpc::ServerContext& context, const Request& request, Response* response,
+                    Patience patience, Function function) {
   const auto started = Clock::now();
+  const std::string handler = HandlerOf(parts, request);
+  CallsInFlight::Entry in_flight(parts.calls, DescribeCall(name, request));
   const CallContext call{DeadlineOf(context, patience),
-                         [&context] { return context.IsCancelled(); }};
+                         [&context] { return context.IsCancelled(); },
+                         [&in_flight](const std::string& step) { in_flight.SetStep(step); }};
   Result<Response> result = function(call);
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
   const Error* error = result ? nullptr : &result.error();
+  parts.pods.meters().CallEnded(name, handler, took, error);
   std::string pod = PodIdOf(request);
   std::string container = ContainerIdOf(request);
   if (result && pod.empty()) pod = PodIdOf(*result);
@@ -104,9 +109,11 @@ grpc::Status Answer(std::string_view name, const grpc::ServerContext& context,
 }
 
 template <typename Response, typename Function>
-grpc::Status AnswerStream(std::string_view name, grpc::ServerContext& context,
-                          grpc::ServerWriter<Response>& writer, Patience patience,
-                          Function function) {
+grpc::Status AnswerStream(std::string_view name, const ServerParts& parts,
+                          grpc::ServerContext& context, grpc::ServerWriter<Response>& writer,
+                          Patience patience, Function function) {
+  const auto started = Clock::now();
+  const CallsInFlight::Entry in_flight(parts.calls, {.method = std::string(name)});
   const CallContext call{DeadlineOf(context, patience),
                          [&context] { return context.IsCancelled(); }};
   const StreamWriter<Response> stream{
@@ -114,6 +121,9 @@ grpc::Status AnswerStream(std::string_view name, grpc::ServerContext& context,
       [&writer](const Response& response) { return writer.Write(response); }};
   const ::catamaran::Status done = function(call, stream);
   const Error* error = done ? nullptr : &done.error();
+  // How long a subscriber stays says nothing of us.
+  if (patience != Patience::kUnbounded)
+    parts.pods.meters().CallEnded(name, "", Clock::now() - started, error);
   Log(LevelOf(name, error), name,
       {{"code", error == nullptr ? "" : std::string(ErrorCodeName(error->code))},
        {"error", error == nullptr ? "" : error->message}});
@@ -126,22 +136,24 @@ grpc::Status Unimplemented(const char* name) {
 }
 
 // One line per RPC: its name, its message's stem, its function, what that works on besides.
-#define CATAMARAN_RPC(rpc, stem, patience, function, ...)                                      \
-  grpc::Status rpc(grpc::ServerContext* context, const v1::stem##Request* request,             \
-                   v1::stem##Response* response) override {                                    \
-    return Answer(#rpc, *context, *request, response, patience, [&](const CallContext& call) { \
-      return ::catamaran::function(*request, call __VA_OPT__(, ) __VA_ARGS__);                 \
-    });                                                                                        \
+#define CATAMARAN_RPC(rpc, stem, patience, function, ...)                                    \
+  grpc::Status rpc(grpc::ServerContext* context, const v1::stem##Request* request,           \
+                   v1::stem##Response* response) override {                                  \
+    return Answer(#rpc, parts_, *context, *request, response, patience,                      \
+                  [&](const CallContext& call) {                                             \
+                    return ::catamaran::function(*request, call __VA_OPT__(, ) __VA_ARGS__); \
+                  });                                                                        \
   }
 #define CATAMARAN_POD_RPC(rpc, patience) \
   CATAMARAN_RPC(rpc, rpc, Patience::patience, rpc, parts_.pods)
 #define CATAMARAN_STREAM_RPC(rpc, request_type, response_type, patience, part)                \
   grpc::Status rpc(grpc::ServerContext* context, const v1::request_type* request,             \
                    grpc::ServerWriter<v1::response_type>* writer) override {                  \
-    return AnswerStream<v1::response_type>(                                                   \
-        #rpc, *context, *writer, patience, [&](const CallContext& call, const auto& stream) { \
-          return ::catamaran::rpc(*request, call, part, stream);                              \
-        });                                                                                   \
+    return AnswerStream<v1::response_type>(#rpc, parts_, *context, *writer, patience,         \
+                                           [&](const CallContext& call, const auto& stream) { \
+                                             return ::catamaran::rpc(*request, call, part,    \
+                                                                     stream);                 \
+                                           });                                                \
   }
 #define CATAMARAN_POD_STREAM_RPC(rpc) \
   CATAMARAN_STREAM_RPC(rpc, rpc##Request, rpc##Response, Patience::kDefault, parts_.pods)
@@ -156,7 +168,7 @@ class RuntimeService final : public v1::RuntimeService::Service {
 
   CATAMARAN_RPC(Version, Version, Patience::kDefault, GetVersion)
   CATAMARAN_RPC(Status, Status, Patience::kDefault, GetStatus, parts_.config, parts_.network,
-                parts_.pods.pool().Info())
+                MoreInfo())
   CATAMARAN_RPC(RuntimeConfig, RuntimeConfig, Patience::kDefault, GetRuntimeConfig)
   CATAMARAN_RPC(UpdateRuntimeConfig, UpdateRuntimeConfig, Patience::kDefault, UpdateRuntimeConfig,
                 parts_.network)
@@ -202,6 +214,12 @@ class RuntimeService final : public v1::RuntimeService::Service {
   CATAMARAN_UNIMPLEMENTED(RestorePod, RestorePodRequest, RestorePodResponse)
 
  private:
+  std::map<std::string, std::string> MoreInfo() {
+    auto info = parts_.pods.pool().Info();
+    info["calls"] = parts_.calls.Json();
+    return info;
+  }
+
   const ServerParts parts_;
 };
 
@@ -214,7 +232,8 @@ class ImageService final : public v1::ImageService::Service {
   CATAMARAN_RPC(RemoveImage, RemoveImage, Patience::kDefault, RemoveImage, parts_.images)
   CATAMARAN_RPC(ImageFsInfo, ImageFsInfo, Patience::kDefault, ImageFsInfo, parts_.config,
                 parts_.images)
-  CATAMARAN_RPC(PullImage, PullImage, Patience::kUnbounded, PullImage, parts_.puller)
+  CATAMARAN_RPC(PullImage, PullImage, Patience::kUnbounded, PullImage, parts_.puller,
+                parts_.pods.meters())
   CATAMARAN_STREAM_RPC(StreamImages, StreamImagesRequest, StreamImagesResponse, Patience::kDefault,
                        parts_.images)
 
@@ -290,13 +309,21 @@ class ControlService final : public control::Control::Service {
     const EventStream stream(*context, *writer);
     const AuthFields fields{request->username(),       request->password(),      "", "",
                             request->identity_token(), request->registry_token()};
-    auto image = parts_.puller.Pull(request->reference(),
-                                    fields.empty() ? std::nullopt : std::optional(fields),
-                                    stream.Options(""));
+    auto image =
+        MeasuredPull(parts_.puller, parts_.pods.meters(), request->reference(),
+                     fields.empty() ? std::nullopt : std::optional(fields), stream.Options(""));
     Log(image ? LogLevel::kInfo : LogLevel::kWarn, "PullImage",
         {{"image", request->reference()}, {"error", image ? "" : image.error().message}});
     if (!image) return ToGrpcStatus(image.error());
     stream.Send(*image);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Reload(grpc::ServerContext*, const control::ReloadRequest*,
+                      control::ReloadResponse* response) override {
+    const auto changes = parts_.reload();
+    if (!changes) return ToGrpcStatus(changes.error());
+    response->mutable_changes()->Assign(changes->begin(), changes->end());
     return grpc::Status::OK;
   }
 

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cri/config/config.h"
 #include "cri/images/image_store.h"
@@ -8,6 +11,7 @@
 #include "cri/pods/pods.h"
 #include "cri/registry/image_puller.h"
 #include "cri/streaming/streaming_server.h"
+#include "cri/telemetry/calls_in_flight.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
@@ -22,6 +26,9 @@ struct ServerParts {
   PodNetwork& network;
   Pods& pods;
   StreamingServer& streaming;
+  CallsInFlight& calls;
+  // Reads the configuration anew and says what changed, a line each; the command line asks.
+  std::function<Result<std::vector<std::string>>()> reload;
 };
 
 // The CRI (and the private control service) on one unix socket: the only place that knows gRPC.

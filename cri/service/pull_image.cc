@@ -28,8 +28,18 @@ Error AsTheKubeletReads(Error error) {
 
 }  // namespace
 
+Result<Image> MeasuredPull(ImagePuller& puller, Meters& meters, const std::string& reference,
+                           const std::optional<AuthFields>& auth,
+                           const ImageStore::LoadOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  auto image = puller.Pull(reference, auth, options);
+  meters.PullEnded(std::chrono::steady_clock::now() - began, image ? nullptr : &image.error());
+  return image;
+}
+
 Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
-                                        const CallContext& call, ImagePuller& puller) {
+                                        const CallContext& call, ImagePuller& puller,
+                                        Meters& meters) {
   if (request.image().image().empty()) {
     return Fail(ErrorCode::kInvalidArgument,
                 "image.image: '' is wrong: must be an image's tag or digest");
@@ -37,7 +47,7 @@ Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
   ImageStore::LoadOptions options;
   options.deadline = call.deadline;
   options.cancelled = call.is_cancelled;
-  auto image = puller.Pull(request.image().image(), FieldsOf(request), options);
+  auto image = MeasuredPull(puller, meters, request.image().image(), FieldsOf(request), options);
   if (!image) return tl::unexpected(AsTheKubeletReads(std::move(image).error()));
   v1::PullImageResponse response;
   response.set_image_ref(image->id);

@@ -18,10 +18,11 @@ class PullImageCall : public PullLab {
     WriteHosts("r.test", "server = \"" + server + "\"\n");
     v1::PullImageRequest request;
     request.mutable_image()->set_image(image);
-    const auto pulled = PullImage(request, {}, *puller_);
+    const auto pulled = PullImage(request, {}, *puller_, meters_);
     EXPECT_FALSE(pulled);
     return pulled ? Error{} : pulled.error();
   }
+  Meters meters_;
   void ExpectPrefix(const Error& error, const std::string& prefix) {
     EXPECT_EQ(error.code, ErrorCode::kUnknown) << error.message;
     EXPECT_TRUE(error.message.starts_with(prefix + ": ")) << error.message;

@@ -10,6 +10,7 @@
 #include "cri/registry/image_puller.h"
 #include "cri/service/call_context.h"
 #include "cri/service/stream_writer.h"
+#include "cri/telemetry/meters.h"
 #include "sandbox/base/result.h"
 
 namespace catamaran {
@@ -41,7 +42,12 @@ Result<v1::RemoveImageResponse> RemoveImage(const v1::RemoveImageRequest& reques
                                             const CallContext& call, ImageStore& images);
 // A registry that cannot be reached is kUnknown with a text that the kubelet knows.
 Result<v1::PullImageResponse> PullImage(const v1::PullImageRequest& request,
-                                        const CallContext& call, ImagePuller& puller);
+                                        const CallContext& call, ImagePuller& puller,
+                                        Meters& meters);
+// A pull, counted.
+Result<Image> MeasuredPull(ImagePuller& puller, Meters& meters, const std::string& reference,
+                           const std::optional<AuthFields>& auth,
+                           const ImageStore::LoadOptions& options);
 Result<v1::ImageFsInfoResponse> ImageFsInfo(const v1::ImageFsInfoRequest& request,
                                             const CallContext& call, const Config& config,
                                             ImageStore& images);
