@@ -14,6 +14,7 @@ constexpr size_t kReadSize = 64 << 10;
 constexpr size_t kKeptCapacity = 32 << 10;
 // Time, stream and tag before 16 KiB of text.
 constexpr size_t kLongestRecord = (16 << 10) + 128;
+constexpr int kOpenAttempts = 16;
 
 timespec Now() {
   timespec now;
@@ -21,8 +22,31 @@ timespec Now() {
   return now;
 }
 
+std::string Itself(const UniqueFd& fd) { return fmt::format("/proc/self/fd/{}", fd.get()); }
+
+// What is at the path may be anybody's who can write to the log's folder. Something else than a
+// regular file is refused before it is opened: opening a FIFO waits, opening a device may do
+// anything. O_NONBLOCK: nobody waits for a lease to be given up either (fcntl(2)).
 Result<UniqueFd> OpenLog(const std::string& path) {
-  return OpenFile(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0640);
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK;
+  // Somebody may put a file there, or take it away, between two of these steps.
+  for (int attempt = 0; attempt < kOpenAttempts; ++attempt) {
+    auto made = OpenFile(path, kFlags | O_CREAT | O_EXCL, 0640);
+    if (made || made.error().system_errno != EEXIST) return made;
+    const auto found = OpenFile(path, O_PATH | O_NOFOLLOW);
+    if (!found && found.error().system_errno == ENOENT) continue;
+    if (!found) return tl::unexpected(found.error());
+    struct stat status;
+    if (fstat(found->get(), &status) != 0) return FailWithErrno("stat log {}", path);
+    if (!S_ISREG(status.st_mode))
+      return Fail(ErrorCode::kFailedPrecondition, "log {} is no regular file (mode {:o})", path,
+                  status.st_mode);
+    // This very file, whatever has the name now. (O_NOFOLLOW would refuse the magic link.)
+    auto file = OpenFile(Itself(*found), kFlags & ~O_NOFOLLOW);
+    if (!file) return tl::unexpected(std::move(file).error().While("log " + path));
+    return file;
+  }
+  return Fail(ErrorCode::kUnavailable, "log {} comes and goes", path);
 }
 
 }  // namespace
@@ -49,9 +73,9 @@ void ContainerLog::TellOfGap() {
 
 // The file ends within a record where a write(2) was cut short by the writer's death.
 void ContainerLog::CutTornRecord() {
-  auto file = OpenFile(path_, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  auto file = OpenFile(Itself(file_), O_RDONLY | O_NONBLOCK);
   struct stat status;
-  if (!file || fstat(file->get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  if (!file || fstat(file->get(), &status) != 0) return;
   char tail[kLongestRecord];
   const off_t begin = std::max<off_t>(0, status.st_size - static_cast<off_t>(sizeof tail));
   const ssize_t count = pread(file->get(), tail, sizeof tail, begin);

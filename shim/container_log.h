@@ -17,7 +17,8 @@ namespace catamaran {
 // A record that was written in part is taken back.
 class ContainerLog {
  public:
-  // An empty path: read and drop. Fails where the file cannot be opened.
+  // An empty path: read and drop. Fails where the file cannot be opened, and without waiting where
+  // something else than a regular file is there (kFailedPrecondition).
   static Result<std::unique_ptr<ContainerLog>> Open(EventLoop& loop, std::string path, UniqueFd out,
                                                     UniqueFd err);
 

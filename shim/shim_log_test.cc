@@ -1,8 +1,11 @@
 // Logs of the real shim: nothing is lost or mixed at full speed, through rotations and readers that
 // come and go.
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
+#include <limits>
 #include <thread>
 
 #include "shim/shim_test_util.h"
@@ -94,30 +97,129 @@ TEST_F(ShimProcessTest, AFailedRotationKeepsTheOldFile) {
   EXPECT_TRUE(client_->List(Soon()));
 }
 
-TEST_F(ShimProcessTest, AFullDiskLosesRecordsButNeverBlocksOrTearsThem) {
-  ASSERT_TRUE(Spawn());
-  ASSERT_TRUE(MakeSandbox());
-  // Writes to it fail with ENOSPC.
-  ASSERT_EQ(symlink("/dev/full", (folder_ / "full.log").c_str()), 0);
-  EXPECT_FALSE(Create("full", {"lines", "100", "100"})) << "a log is no symlink";
-  ASSERT_TRUE(Create("b", kManyLines, "/dev/full"));
-  ASSERT_TRUE(Start("b"));
-  EXPECT_EQ(events_.ExitOf("b").exit_code(), 0);
+// Somebody who can write to the folder of a log put this in its place; nobody waits for it.
+class StrangeLogs : public ShimProcessTest {
+ protected:
+  void SetUp() override {
+    ShimProcessTest::SetUp();
+    ASSERT_TRUE(Spawn());
+    ASSERT_TRUE(MakeSandbox());
+    ASSERT_TRUE(Create("a", {"sleep"}));
+    ASSERT_TRUE(Start("a"));
+  }
+  // Both as a container's log from the beginning and as what another's is reopened to.
+  void ExpectRefused(const std::function<int(const char* path)>& put) {
+    const std::string fresh = LogPath("fresh"), rotated = LogPath("a");
+    ASSERT_EQ(put(fresh.c_str()), 0);
+    ASSERT_EQ(unlink(rotated.c_str()), 0);
+    ASSERT_EQ(put(rotated.c_str()), 0);
+    const Deadline quick = Deadline::After(std::chrono::seconds(10));
+    const auto created = Create("fresh", {"print", "x"});
+    ASSERT_FALSE(created);
+    EXPECT_EQ(created.error().code, ErrorCode::kFailedPrecondition) << created.error().message;
+    EXPECT_NE(created.error().message.find(fresh), std::string::npos) << created.error().message;
+    const auto reopened = client_->ReopenLog(ContainerId("a"), quick);
+    ASSERT_FALSE(reopened);
+    EXPECT_EQ(reopened.error().code, ErrorCode::kFailedPrecondition) << reopened.error().message;
+    // The log process is well, and once the way is free so is the log.
+    ASSERT_EQ(unlink(rotated.c_str()), 0);
+    EXPECT_TRUE(client_->ReopenLog(ContainerId("a"), quick));
+    ASSERT_EQ(unlink(fresh.c_str()), 0);
+    ASSERT_TRUE(Create("fresh", {"print", "x"}));
+    ASSERT_TRUE(Start("fresh"));
+    EXPECT_EQ(events_.ExitOf("fresh").exit_code(), 0);
+    LogContent log;
+    ReadLog(fresh, log);
+    EXPECT_EQ(log.out, "x\n");
+    EXPECT_TRUE(client_->RemoveContainer(ContainerId("fresh"), Soon()));
+    EXPECT_EQ(unlink(fresh.c_str()), 0);
+  }
+};
+
+TEST_F(StrangeLogs, AFifoIsRefusedAtOnce) {
+  ExpectRefused([](const char* path) { return mkfifo(path, 0600); });
 }
 
-// The container "stuck" logs into a FIFO that nobody reads: writing blocks like a disk that hangs.
+// With a reader it could be opened, and would block once it is full.
+TEST_F(StrangeLogs, AFifoThatIsReadIsRefusedToo) {
+  std::vector<UniqueFd> readers;
+  ExpectRefused([&readers](const char* path) {
+    if (mkfifo(path, 0600) != 0) return -1;
+    readers.push_back(OpenFile(path, O_RDONLY | O_NONBLOCK).value());
+    return 0;
+  });
+}
+
+TEST_F(StrangeLogs, ALinkIsNotFollowed) {
+  const std::string victim = folder_ / "victim";
+  ASSERT_TRUE(ReplaceFile(victim, "v", 0600, Durability::kProcessCrash));
+  ExpectRefused([&victim](const char* path) { return symlink(victim.c_str(), path); });
+  EXPECT_EQ(ReadFile(victim).value(), "v");
+  ExpectRefused([](const char* path) { return symlink("/absent/and/not/made", path); });
+}
+
+TEST_F(StrangeLogs, ASocketAndADeviceAreRefused) {
+  ExpectRefused([](const char* path) { return mknod(path, S_IFSOCK | 0600, 0); });
+  const std::string device = folder_ / "device";
+  if (mknod(device.c_str(), S_IFCHR | 0600, makedev(1, 7)) != 0)
+    GTEST_SKIP() << "no devices can be made here";
+  ExpectRefused([](const char* path) { return mknod(path, S_IFCHR | 0600, makedev(1, 7)); });
+}
+
+// Nothing can be appended to the longest of files: records are dropped, the container goes on.
+TEST_F(StrangeLogs, AFileOfEndlessHolesHoldsNobodyUp) {
+  const std::string path = LogPath("holes");
+  off_t length = std::numeric_limits<off_t>::max();
+  ASSERT_EQ(mknod(path.c_str(), S_IFREG | 0600, 0), 0);
+  while (length > 0 && truncate(path.c_str(), length) != 0) length >>= 1;
+  ASSERT_GT(length, off_t{1} << 40);
+  ASSERT_TRUE(Create("holes", kManyLines));
+  ASSERT_TRUE(Start("holes"));
+  EXPECT_EQ(events_.ExitOf("holes").exit_code(), 0);
+  struct stat status;
+  ASSERT_EQ(stat(path.c_str(), &status), 0);
+  EXPECT_GE(status.st_size, length);
+  EXPECT_LT(status.st_blocks, 100'000);
+}
+
+TEST_F(ShimProcessTest, AFullDiskLosesRecordsButNeverBlocksOrTearsThem) {
+  const std::string disk = folder_ / "disk";
+  ASSERT_TRUE(MakeDirectories(disk));
+  if (mount("small", disk.c_str(), "tmpfs", 0, "size=256k") != 0)
+    GTEST_SKIP() << "nothing can be mounted here";
+  ASSERT_TRUE(Spawn());
+  ASSERT_TRUE(MakeSandbox());
+  ASSERT_TRUE(Create("b", kManyLines, disk + "/b.log"));
+  ASSERT_TRUE(Start("b"));
+  EXPECT_EQ(events_.ExitOf("b").exit_code(), 0);
+  LogContent log;
+  ReadLog(disk + "/b.log", log);
+  EXPECT_EQ(log.malformed, 0u);
+  EXPECT_GT(log.out.size() + log.err.size(), 0u);
+  EXPECT_EQ(umount2(disk.c_str(), MNT_DETACH), 0);
+}
+
+// Stopped in the middle of its work, the log process is what it is in a write that does not end.
 class HangingLogDisk : public ShimProcessTest {
  protected:
   void SetUp() override {
     ShimProcessTest::SetUp();
     ASSERT_TRUE(Spawn());
     ASSERT_TRUE(MakeSandbox());
-    ASSERT_EQ(mkfifo(LogPath("stuck").c_str(), 0600), 0);
-    reader_ = OpenFile(LogPath("stuck"), O_RDONLY | O_NONBLOCK).value();
     ASSERT_TRUE(Create("stuck", kManyLines));
+    const auto children = ReadFile(fmt::format("/proc/{0}/task/{0}/children", ShimPid()));
+    ASSERT_TRUE(children);
+    writer_ = atoi(children->c_str());
+    ASSERT_GT(writer_, 0);
+    ASSERT_EQ(ReadFile(fmt::format("/proc/{}/comm", writer_)).value(), "catamaran-log\n");
+    ASSERT_EQ(kill(writer_, SIGSTOP), 0);
     ASSERT_TRUE(Start("stuck"));
   }
-  UniqueFd reader_;
+  void TearDown() override {
+    if (writer_ > 0) kill(writer_, SIGKILL);
+    ShimProcessTest::TearDown();
+  }
+  pid_t writer_ = 0;
 };
 
 TEST_F(HangingLogDisk, HoldsUpNoCallAndNoOtherPod) {
@@ -133,20 +235,14 @@ TEST_F(HangingLogDisk, HoldsUpNoCallAndNoOtherPod) {
   exec.add_args("7");
   ASSERT_TRUE(client_->Exec(exec, Stdio(), Soon()));
   EXPECT_EQ(events_.ExitOf("stuck", "e").exit_code(), 7);
-  // Once it is read again everything arrives.
-  size_t total = 0;
-  std::thread drain([&] {
-    std::string buffer(1 << 20, '\0');
-    const Deadline deadline = Soon();
-    while (total < 100'000u * 140 && !deadline.expired()) {
-      const ssize_t count = read(reader_.get(), buffer.data(), buffer.size());
-      if (count > 0) total += count;
-      if (count <= 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  });
+  // Once it goes on everything arrives.
+  ASSERT_EQ(kill(writer_, SIGCONT), 0);
   EXPECT_EQ(events_.ExitOf("stuck").exit_code(), 0);
-  drain.join();
-  EXPECT_EQ(total, 100'000u * 140);
+  LogContent log;
+  ReadLog(LogPath("stuck"), log);
+  EXPECT_EQ(log.malformed, 0u);
+  EXPECT_TRUE(log.out == Lines(100'000, 100, 0)) << log.out.size();
+  EXPECT_TRUE(log.err == Lines(100'000, 100, 1)) << log.err.size();
 }
 
 TEST_F(HangingLogDisk, HoldsUpNoReportOfAnExit) {

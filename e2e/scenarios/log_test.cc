@@ -1,5 +1,11 @@
 // Container logs: the CRI format, partial lines, terminals, rotation.
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
 #include <cstdio>
+#include <functional>
+#include <map>
 #include <regex>
 
 #include "e2e/harness/pod_test.h"
@@ -113,6 +119,41 @@ TEST_P(Logs, AContainerWithoutLogPathRunsAndWritesNone) {
   const std::string id = CreateAndStart(pod, config);
   ASSERT_TRUE(WaitForState(id, v1::CONTAINER_EXITED));
   EXPECT_EQ(StatusOf(id).exit_code(), 4);
+}
+
+// What somebody who can write to the log's folder put there is neither waited for nor written to.
+TEST_P(Logs, WhatIsNoRegularFileIsRefusedAtOnceAndReopened) {
+  const std::string pod = RunPod();
+  const std::string id =
+      CreateAndStart(pod, ShellConfig("main", "while :; do echo line; sleep 0.05; done"));
+  const std::string path = LogPath(id), victim = world().NewFolder("victim") + "/file";
+  ASSERT_TRUE(ReplaceFile(victim, "mine", 0600, Durability::kProcessCrash));
+  const std::map<std::string, std::function<int(const char*)>> strange = {
+      {"fifo", [](const char* name) { return mkfifo(name, 0600); }},
+      {"device", [](const char* name) { return mknod(name, S_IFCHR | 0600, makedev(1, 7)); }},
+      {"link", [&](const char* name) { return symlink(victim.c_str(), name); }}};
+  int number = 0;
+  for (const auto& [name, put] : strange) {
+    SCOPED_TRACE(name);
+    auto config = ShellConfig(fmt::format("strange{}", ++number), "echo well");
+    const std::string fresh = config_of(pod).log_directory() + "/" + config.log_path();
+    ASSERT_EQ(put(fresh.c_str()), 0);
+    const auto began = std::chrono::steady_clock::now();
+    const auto created = TryCreate(pod, config);
+    EXPECT_EQ(created.code(), ErrorCode::kFailedPrecondition) << created.message();
+    EXPECT_NE(created.message().find(config.log_path()), std::string::npos) << created.message();
+    ASSERT_EQ(unlink(path.c_str()), 0);
+    ASSERT_EQ(put(path.c_str()), 0);
+    const auto reopened = Reopen(id);
+    EXPECT_EQ(reopened.code(), ErrorCode::kFailedPrecondition) << reopened.message();
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(30));
+    ASSERT_EQ(unlink(path.c_str()), 0);
+    ASSERT_EQ(unlink(fresh.c_str()), 0);
+    ASSERT_TRUE(Reopen(id).ok());
+    EXPECT_TRUE(WaitUntil([&] { return !Log(id).empty(); }));
+    EXPECT_EQ(RunToEnd(pod, config).out, "well\n");
+  }
+  EXPECT_EQ(ReadFile(victim).value(), "mine");
 }
 
 CATAMARAN_ON_EVERY_HANDLER(Logs);
