@@ -62,15 +62,31 @@ Result<std::shared_ptr<const ContainerEvents::Event>> ContainerEvents::Subscript
   events_.changed_.wait_for(lock, patience,
                             [this] { return behind_ || events_.ended_ || !waiting_.empty(); });
   if (behind_) {
-    return Fail(ErrorCode::kResourceExhausted,
-                "more than {} events waited for this subscriber: list, and subscribe again",
-                kMostWaiting);
+    return Fail(
+        ErrorCode::kResourceExhausted,
+        "more than {} events or {} MiB waited for this subscriber: list, and subscribe again",
+        kMostWaiting, kMostWaitingBytes >> 20);
   }
   if (events_.ended_) return Fail(ErrorCode::kAborted, "the daemon ends");
   if (waiting_.empty()) return std::shared_ptr<const Event>();
-  auto event = std::move(waiting_.front());
+  auto [event, bytes] = std::move(waiting_.front());
   waiting_.pop_front();
-  return event;
+  waiting_bytes_ -= bytes;
+  return std::move(event);
+}
+
+void ContainerEvents::Subscription::Add(const std::shared_ptr<const Event>& event, size_t bytes) {
+  if (behind_) return;
+  // One alone is never too much: a subscriber that keeps up is told everything.
+  behind_ = waiting_.size() >= kMostWaiting ||
+            (!waiting_.empty() && waiting_bytes_ + bytes > kMostWaitingBytes);
+  if (behind_) {
+    waiting_.clear();
+    waiting_.shrink_to_fit();
+    return;
+  }
+  waiting_.push_back({event, bytes});
+  waiting_bytes_ += bytes;
 }
 
 void ContainerEvents::Send(const Pod& pod, const std::string& id, v1::ContainerEventType type) {
@@ -84,15 +100,9 @@ void ContainerEvents::Send(const Pod& pod, const std::string& id, v1::ContainerE
     if (container->record.published())
       *event->add_containers_statuses() = ContainerStatusOf(container->record);
   {
+    const size_t bytes = event->SpaceUsedLong();
     std::lock_guard lock(mutex_);
-    for (Subscription* subscription : subscriptions_) {
-      if (subscription->behind_) continue;
-      subscription->behind_ = subscription->waiting_.size() >= kMostWaiting;
-      if (subscription->behind_)
-        subscription->waiting_.clear();
-      else
-        subscription->waiting_.push_back(event);
-    }
+    for (Subscription* subscription : subscriptions_) subscription->Add(event, bytes);
   }
   changed_.notify_all();
 }

@@ -24,7 +24,9 @@ namespace catamaran {
 class ContainerEvents {
  public:
   using Event = ::runtime::v1::ContainerEventResponse;
+  // Of one subscriber. An event carries all of its pod, annotations of any length included.
   static constexpr size_t kMostWaiting = 1000;
+  static constexpr size_t kMostWaitingBytes = 16 << 20;
 
   class Subscription {
    public:
@@ -39,10 +41,18 @@ class ContainerEvents {
 
    private:
     friend class ContainerEvents;
+    struct Waiting {
+      std::shared_ptr<const Event> event;
+      size_t bytes;
+    };
+    // The caller holds events_.mutex_.
+    void Add(const std::shared_ptr<const Event>& event, size_t bytes);
+
     ContainerEvents& events_;
     std::list<Subscription*>::iterator place_;
     // Guarded by events_.mutex_.
-    std::deque<std::shared_ptr<const Event>> waiting_;
+    std::deque<Waiting> waiting_;
+    size_t waiting_bytes_ = 0;
     bool behind_ = false;
   };
 

@@ -143,6 +143,23 @@ TEST_F(Events, NobodyWaitsForASubscriberThatFallsBehind) {
   EXPECT_EQ(another.Next(milliseconds(60'000)).error().code, ErrorCode::kAborted);
 }
 
+TEST_F(Events, FewButLongOnesAreTooManyToo) {
+  auto request = PodRequest("pod");
+  (*request.mutable_config()->mutable_annotations())["long"] = std::string(1 << 20, 'x');
+  const auto pod = RunPodSandbox(request, Call(), *pods_);
+  ASSERT_OK(pod);
+  Subscription slow(pods_->events()), quick(pods_->events());
+  size_t told = 0;
+  for (size_t made = 0; made < 2 * ContainerEvents::kMostWaitingBytes >> 20; made += 2) {
+    ASSERT_OK(Remove(*Create(pod->pod_sandbox_id(), "main")));
+    told += Take(quick).size();
+  }
+  EXPECT_EQ(told, 32u) << "who keeps up is told everything";
+  const auto late = slow.Next(milliseconds(0));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ErrorCode::kResourceExhausted);
+}
+
 TEST_F(Events, AStreamOfThemEndsWithItsCaller) {
   std::atomic<bool> gone = false, begun = false;
   std::atomic<int> told = 0;
