@@ -107,8 +107,8 @@ class Server final : public MetricsServer {
     }
     socket_ = socket;
     if (chmod(socket.c_str(), 0600) != 0) return FailWithErrno("chmod {}", socket.string());
+    AcceptLocal();  // before the thread: one that finds nothing to wait for ends
     thread_ = std::thread([this] { io_.run(); });
-    asio::post(io_, [this] { AcceptLocal(); });
     return Replace(config);
   }
 
