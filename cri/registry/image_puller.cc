@@ -127,9 +127,8 @@ Result<Credentials> ImagePuller::CredentialsOf(const RegistryHost& host,
     if (!credentials.empty() || !host.is_mirror) return credentials;
   }
   if (docker_config.empty() || !Exists(docker_config.value())) return Credentials();
-  ASSIGN_OR_RETURN(
-      auto credentials,
-      CredentialsFromDockerConfig(docker_config, name, options_.helper_path, deadline));
+  ASSIGN_OR_RETURN(auto credentials, CredentialsFromDockerConfig(docker_config, name,
+                                                                 options_.helper_path, deadline));
   return credentials ? std::move(*credentials) : Credentials();
 }
 
@@ -149,7 +148,8 @@ Result<ImagePuller::Source> ImagePuller::Locate(const std::string& reference,
   }
   ASSIGN_OR_RETURN(auto hosts, HostsOf(source.registry, hosts_dir));
   for (RegistryHost& host : hosts) {
-    ASSIGN_OR_RETURN(auto credentials, CredentialsOf(host, source.registry, docker_config, auth, deadline));
+    ASSIGN_OR_RETURN(auto credentials,
+                     CredentialsOf(host, source.registry, docker_config, auth, deadline));
     source.hosts.push_back({std::move(host), std::move(credentials)});
   }
   return source;
