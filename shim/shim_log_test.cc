@@ -109,12 +109,13 @@ class StrangeLogs : public ShimProcessTest {
   }
   // Both as a container's log from the beginning and as what another's is reopened to.
   void ExpectRefused(const std::function<int(const char* path)>& put) {
-    const std::string fresh = LogPath("fresh"), rotated = LogPath("a");
+    const std::string name = fmt::format("fresh{}", ++fresh_);
+    const std::string fresh = LogPath(name), rotated = LogPath("a");
     ASSERT_EQ(put(fresh.c_str()), 0);
     ASSERT_EQ(unlink(rotated.c_str()), 0);
     ASSERT_EQ(put(rotated.c_str()), 0);
     const Deadline quick = Deadline::After(std::chrono::seconds(10));
-    const auto created = Create("fresh", {"print", "x"});
+    const auto created = Create(name, {"print", "x"});
     ASSERT_FALSE(created);
     EXPECT_EQ(created.error().code, ErrorCode::kFailedPrecondition) << created.error().message;
     EXPECT_NE(created.error().message.find(fresh), std::string::npos) << created.error().message;
@@ -125,15 +126,16 @@ class StrangeLogs : public ShimProcessTest {
     ASSERT_EQ(unlink(rotated.c_str()), 0);
     EXPECT_TRUE(client_->ReopenLog(ContainerId("a"), quick));
     ASSERT_EQ(unlink(fresh.c_str()), 0);
-    ASSERT_TRUE(Create("fresh", {"print", "x"}));
-    ASSERT_TRUE(Start("fresh"));
-    EXPECT_EQ(events_.ExitOf("fresh").exit_code(), 0);
+    ASSERT_TRUE(Create(name, {"print", "x"}));
+    ASSERT_TRUE(Start(name));
+    EXPECT_EQ(events_.ExitOf(name).exit_code(), 0);
     LogContent log;
     ReadLog(fresh, log);
     EXPECT_EQ(log.out, "x\n");
-    EXPECT_TRUE(client_->RemoveContainer(ContainerId("fresh"), Soon()));
-    EXPECT_EQ(unlink(fresh.c_str()), 0);
   }
+
+ private:
+  int fresh_ = 0;
 };
 
 TEST_F(StrangeLogs, AFifoIsRefusedAtOnce) {
