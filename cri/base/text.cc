@@ -31,4 +31,9 @@ std::string OneLine(std::string_view text, size_t limit) {
   return line;
 }
 
+std::string HostAndPort(const std::string& address, uint16_t port) {
+  const bool v6 = address.find(':') != std::string::npos;
+  return (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
+}
+
 }  // namespace catamaran

@@ -44,13 +44,6 @@ bool IsCidr(const std::string& text, int family, int least_prefix, int most_pref
          length <= most_prefix;
 }
 
-Status ReadPath(const YamlValue& value, HostPath* out) {
-  std::string path;
-  RETURN_IF_ERROR(value.ReadAbsolutePath(&path));
-  *out = HostPath(path);
-  return {};
-}
-
 Status ReadListen(const YamlValue& value, std::string* out) {
   RETURN_IF_ERROR(value.Read(out));
   if (!SocketPathOf(*out)) return value.Wrong("unix:// and an absolute path of at most 107 bytes");
@@ -190,7 +183,7 @@ Status ReadHandler(const YamlValue& value, const ConfigPlaces& places, Config* c
 Status ReadPluginFolders(const YamlValue& value, std::vector<HostPath>* out) {
   out->clear();
   RETURN_IF_ERROR(value.ReadSequence([out](const YamlValue& item) -> Status {
-    RETURN_IF_ERROR(ReadPath(item, &out->emplace_back()));
+    RETURN_IF_ERROR(item.ReadAbsolutePath(&out->emplace_back()));
     if (out->back().string().find(':') != std::string::npos)
       return item.Wrong("a path without ':'");
     return {};
@@ -202,7 +195,7 @@ Status ReadPluginFolders(const YamlValue& value, std::vector<HostPath>* out) {
 Status ReadFolders(const YamlValue& value, std::vector<HostPath>* out) {
   out->clear();
   return value.ReadSequence(
-      [out](const YamlValue& item) { return ReadPath(item, &out->emplace_back()); });
+      [out](const YamlValue& item) { return item.ReadAbsolutePath(&out->emplace_back()); });
 }
 
 Status ReadUlimits(const YamlValue& value, std::vector<spec::Rlimit>* out) {
@@ -241,9 +234,9 @@ Status ReadTimeout(const YamlValue& value, std::chrono::milliseconds* timeout) {
 Status ReadNri(const YamlValue& value, NriConfig* nri) {
   return value.ReadMapping({
       {"enabled", [nri](const YamlValue& v) { return v.Read(&nri->enabled); }},
-      {"socket", [nri](const YamlValue& v) { return ReadPath(v, &nri->socket); }},
-      {"plugin_dir", [nri](const YamlValue& v) { return ReadPath(v, &nri->plugin_dir); }},
-      {"config_dir", [nri](const YamlValue& v) { return ReadPath(v, &nri->config_dir); }},
+      {"socket", [nri](const YamlValue& v) { return v.ReadAbsolutePath(&nri->socket); }},
+      {"plugin_dir", [nri](const YamlValue& v) { return v.ReadAbsolutePath(&nri->plugin_dir); }},
+      {"config_dir", [nri](const YamlValue& v) { return v.ReadAbsolutePath(&nri->config_dir); }},
       {"request_timeout",
        [nri](const YamlValue& v) { return ReadTimeout(v, &nri->request_timeout); }},
       {"registration_timeout",
@@ -259,9 +252,10 @@ struct Lines {
 std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* config, Lines* lines) {
   return {
       {"listen", [config](const YamlValue& v) { return ReadListen(v, &config->listen); }},
-      {"root", [config](const YamlValue& v) { return ReadPath(v, &config->root); }},
-      {"run", [config](const YamlValue& v) { return ReadPath(v, &config->run); }},
-      {"templates", [config](const YamlValue& v) { return ReadPath(v, &config->templates); }},
+      {"root", [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->root); }},
+      {"run", [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->run); }},
+      {"templates",
+       [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->templates); }},
       {"cgroup_root",
        [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->cgroup_root); }},
       {"default_handler",
@@ -292,14 +286,14 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
        [config](const YamlValue& v) {
          return v.ReadMapping({
              {"conf_dir",
-              [config](const YamlValue& c) { return ReadPath(c, &config->cni_conf_dir); }},
+              [config](const YamlValue& c) { return c.ReadAbsolutePath(&config->cni_conf_dir); }},
              {"bin_dirs",
               [config](const YamlValue& c) { return ReadPluginFolders(c, &config->cni_bin_dirs); }},
          });
        }},
       {"allow_emulation",
        [config](const YamlValue& v) { return v.Read(&config->allow_emulation); }},
-      {"shim", [config](const YamlValue& v) { return ReadPath(v, &config->shim); }},
+      {"shim", [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->shim); }},
       {"log",
        [config](const YamlValue& v) {
          return v.ReadMapping(
@@ -349,9 +343,9 @@ Status ApplyOverrides(const ConfigOverrides& overrides, Config* config) {
   RETURN_IF_ERROR(apply("--listen", overrides.listen,
                         [&](const YamlValue& v) { return ReadListen(v, &config->listen); }));
   RETURN_IF_ERROR(apply("--root", overrides.root,
-                        [&](const YamlValue& v) { return ReadPath(v, &config->root); }));
+                        [&](const YamlValue& v) { return v.ReadAbsolutePath(&config->root); }));
   return apply("--run", overrides.run,
-               [&](const YamlValue& v) { return ReadPath(v, &config->run); });
+               [&](const YamlValue& v) { return v.ReadAbsolutePath(&config->run); });
 }
 
 }  // namespace

@@ -9,13 +9,6 @@ namespace {
 
 using Rules = std::vector<SignatureRule>;
 
-Status ReadPath(const YamlValue& value, HostPath* out) {
-  std::string path;
-  RETURN_IF_ERROR(value.ReadAbsolutePath(&path));
-  *out = HostPath(path);
-  return {};
-}
-
 Status ReadPinned(const YamlValue& value, std::vector<std::string>* pinned) {
   return value.ReadSequence([pinned](const YamlValue& item) -> Status {
     std::string text;
@@ -56,8 +49,9 @@ Status ReadRule(const YamlValue& value, Rules* rules) {
        }},
       {"keys",
        [&](const YamlValue& v) {
-         return v.ReadSequence(
-             [&](const YamlValue& item) { return ReadPath(item, &rule.keys.emplace_back()); });
+         return v.ReadSequence([&](const YamlValue& item) {
+           return item.ReadAbsolutePath(&rule.keys.emplace_back());
+         });
        }},
   }));
   if (rule.scope.empty()) return value.Wrong("a mapping with a scope");
@@ -84,9 +78,10 @@ Status ReadPolicy(const YamlValue& value, Rules* rules) {
 
 Status ReadImages(const YamlValue& value, ImagesConfig* images) {
   return value.ReadMapping({
-      {"hosts_dir", [images](const YamlValue& v) { return ReadPath(v, &images->hosts_dir); }},
+      {"hosts_dir",
+       [images](const YamlValue& v) { return v.ReadAbsolutePath(&images->hosts_dir); }},
       {"docker_config",
-       [images](const YamlValue& v) { return ReadPath(v, &images->docker_config); }},
+       [images](const YamlValue& v) { return v.ReadAbsolutePath(&images->docker_config); }},
       {"pinned", [images](const YamlValue& v) { return ReadPinned(v, &images->pinned); }},
       {"signature_policy",
        [images](const YamlValue& v) { return ReadPolicy(v, &images->signature_policy); }},

@@ -5,18 +5,12 @@
 namespace catamaran {
 namespace {
 
-Status ReadPath(const YamlValue& value, HostPath* out) {
-  std::string path;
-  RETURN_IF_ERROR(value.ReadAbsolutePath(&path));
-  *out = HostPath(path);
-  return {};
-}
-
 Status ReadTls(const YamlValue& value, MetricsConfig* metrics) {
   RETURN_IF_ERROR(value.ReadMapping({
-      {"certificate", [=](const YamlValue& v) { return ReadPath(v, &metrics->certificate); }},
-      {"key", [=](const YamlValue& v) { return ReadPath(v, &metrics->key); }},
-      {"client_ca", [=](const YamlValue& v) { return ReadPath(v, &metrics->client_ca); }},
+      {"certificate",
+       [=](const YamlValue& v) { return v.ReadAbsolutePath(&metrics->certificate); }},
+      {"key", [=](const YamlValue& v) { return v.ReadAbsolutePath(&metrics->key); }},
+      {"client_ca", [=](const YamlValue& v) { return v.ReadAbsolutePath(&metrics->client_ca); }},
   }));
   if (metrics->certificate.empty() || metrics->key.empty())
     return value.Wrong("a mapping with certificate and key: PEM files");

@@ -6,6 +6,8 @@
 #include <array>
 #include <map>
 
+#include "cri/base/text.h"
+
 namespace catamaran {
 namespace {
 
@@ -36,9 +38,7 @@ class List {
 };
 
 std::string Endpoint(const std::string& address, uint16_t port) {
-  if (address.empty()) return "";
-  return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, port)
-                                                : fmt::format("[{}]:{}", address, port);
+  return address.empty() ? "" : HostAndPort(address, port);
 }
 
 void AddImages(const ImagesConfig& images, List* list) {

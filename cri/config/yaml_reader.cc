@@ -181,6 +181,13 @@ Status YamlValue::ReadAbsolutePath(std::string* out) const {
   return {};
 }
 
+Status YamlValue::ReadAbsolutePath(HostPath* out) const {
+  std::string path;
+  RETURN_IF_ERROR(ReadAbsolutePath(&path));
+  *out = HostPath(path);
+  return {};
+}
+
 Result<size_t> YamlValue::ReadWord(const std::vector<std::string_view>& words) const {
   ASSIGN_OR_RETURN(const std::string text, Scalar());
   auto found = std::find(words.begin(), words.end(), text);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sandbox/base/result.h"
+#include "sandbox/base/strong_types.h"
 
 namespace catamaran {
 
@@ -44,6 +45,7 @@ class YamlValue {
   Status Read(uint32_t* out, uint32_t least, uint32_t most) const;
   Status ReadSize(uint64_t* out_bytes) const;  // "256Mi", "1Gi", "4096"
   Status ReadAbsolutePath(std::string* out) const;
+  Status ReadAbsolutePath(HostPath* out) const;
   // The index of the word among `words`.
   Result<size_t> ReadWord(const std::vector<std::string_view>& words) const;
 

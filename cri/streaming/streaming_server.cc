@@ -10,6 +10,8 @@
 #include <system_error>
 #include <thread>
 
+#include "cri/base/listen_tcp.h"
+#include "cri/base/text.h"
 #include "cri/streaming/stream_client.h"
 
 namespace catamaran {
@@ -60,28 +62,11 @@ Server::~Server() {
 }
 
 Status Server::Listen(const Options& options) {
+  RETURN_IF_ERROR(ListenTcp("streaming.address", options.address, options.port, &acceptor_));
   error_code error;
-  const auto address = asio::ip::make_address(options.address, error);
-  if (error) {
-    return Fail(ErrorCode::kInvalidArgument, "streaming.address: '{}' is no IP address",
-                options.address);
-  }
-  const tcp::endpoint wanted(address, options.port);
-  const auto listen_failed = [&](const char* what) {
-    return Fail(ErrorCode::kUnavailable, "streaming.address: {} {} port {}: {}", what,
-                options.address, options.port, error.message());
-  };
-  ipv6_ = address.is_v6();
-  acceptor_.open(wanted.protocol(), error);
-  if (error) return listen_failed("open a socket for");
-  acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  acceptor_.bind(wanted, error);
-  if (error) return listen_failed("bind to");
-  acceptor_.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return listen_failed("listen on");
-  const uint16_t port = acceptor_.local_endpoint(error).port();
-  base_ = ipv6_ ? fmt::format("http://[{}]:{}", address.to_string(), port)
-                : fmt::format("http://{}:{}", address.to_string(), port);
+  const tcp::endpoint at = acceptor_.local_endpoint(error);
+  ipv6_ = at.address().is_v6();
+  base_ = "http://" + HostAndPort(at.address().to_string(), at.port());
   Accept();
   thread_ = std::thread([this] { io_.run(); });
   return {};

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <thread>
 
+#include "cri/base/listen_tcp.h"
+#include "cri/base/text.h"
 #include "cri/telemetry/metrics_session.h"
 #include "sandbox/base/files.h"
 
@@ -68,25 +70,6 @@ struct Door {
   asio::steady_timer pause;
 };
 
-Status Open(Door& door) {
-  error_code error;
-  const MetricsConfig& config = door.config;
-  const auto failed = [&](const char* what) {
-    return Fail(ErrorCode::kUnavailable, "metrics.address: {} {} port {}: {}", what, config.address,
-                config.port, error.message());
-  };
-  const tcp::endpoint wanted(asio::ip::make_address(config.address, error), config.port);
-  if (error) return failed("understand");
-  door.acceptor.open(wanted.protocol(), error);
-  if (error) return failed("open a socket for");
-  door.acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  door.acceptor.bind(wanted, error);
-  if (error) return failed("bind to");
-  door.acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return failed("listen on");
-  return {};
-}
-
 class Server final : public MetricsServer {
  public:
   explicit Server(Producer produce) : produce_(std::move(produce)), local_(io_), pause_(io_) {}
@@ -119,7 +102,8 @@ class Server final : public MetricsServer {
     if (!config.address.empty()) door = std::make_shared<Door>(io_, config, tls);
     const bool same_place = door && door_ && door_->config.address == config.address &&
                             door_->config.port == config.port;
-    if (door && !same_place) RETURN_IF_ERROR(Open(*door));
+    if (door && !same_place)
+      RETURN_IF_ERROR(ListenTcp("metrics.address", config.address, config.port, &door->acceptor));
     std::promise<void> done;
     asio::post(io_, [&] {  // nobody else touches what is accepted from
       error_code ignored;
@@ -146,9 +130,8 @@ class Server final : public MetricsServer {
   static std::string UrlOf(const Door& door) {
     error_code error;
     const tcp::endpoint at = door.acceptor.local_endpoint(error);
-    const std::string host =
-        at.address().is_v6() ? "[" + at.address().to_string() + "]" : at.address().to_string();
-    return fmt::format("{}://{}:{}/metrics", door.tls ? "https" : "http", host, at.port());
+    return fmt::format("{}://{}/metrics", door.tls ? "https" : "http",
+                       HostAndPort(at.address().to_string(), at.port()));
   }
 
   void AcceptLocal() {

@@ -2,13 +2,11 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstring>
 
-#include "sandbox/base/unique_fd.h"
+#include "sandbox/kernel/unix_socket.h"
 
 namespace catamaran {
 namespace {
@@ -16,18 +14,6 @@ namespace {
 constexpr size_t kLargestAnswer = 64 << 20;
 constexpr std::string_view kRequest =
     "GET /metrics HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n";
-
-Result<UniqueFd> Connect(const HostPath& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.string().size() >= sizeof address.sun_path)
-    return Fail(ErrorCode::kInvalidArgument, "{}: too long for a socket", path.string());
-  strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    return Fail(ErrorCode::kUnavailable, "connect to {}: {}", path.string(), strerror(errno));
-  return socket;
-}
 
 Result<std::string> ReadToEnd(int socket, Deadline deadline) {
   std::string text;
@@ -49,7 +35,7 @@ Result<std::string> ReadToEnd(int socket, Deadline deadline) {
 }  // namespace
 
 Result<std::string> Scrape(const HostPath& path, Deadline deadline) {
-  ASSIGN_OR_RETURN(const UniqueFd socket, Connect(path));
+  ASSIGN_OR_RETURN(const UniqueFd socket, ConnectUnix(path.string()));
   if (send(socket.get(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(kRequest.size()))
     return FailWithErrno("write to {}", path.string());
