@@ -4,6 +4,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "cri/base/text.h"
+
 namespace catamaran {
 namespace {
 
@@ -22,17 +24,9 @@ constexpr std::array<std::string_view, 7> kPlainAnnotations{
     "kubernetes.io/config.seen",
     "kubernetes.io/config.source"};
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return Lower(c); });
-  return lower;
-}
-
 bool IsOfName(char c) {
-  const char lower = Lower(c);
-  return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-         c == '.';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '-' || c == '.';
 }
 bool IsQuote(char c) { return c == '"' || c == '\'' || c == '\\'; }
 bool EndsValue(char c) {
@@ -43,13 +37,13 @@ bool EndsValue(char c) {
 bool IsSecretName(std::string_view name) {
   constexpr size_t kLongestName = 128;
   if (name.size() > kLongestName) return false;
-  const std::string lower = Lower(name);
+  const std::string lower = ToLower(name);
   return std::any_of(kSecretNames.begin(), kSecretNames.end(), [&](std::string_view secret) {
     return lower.find(secret) != std::string::npos;
   });
 }
 bool IsScheme(std::string_view word) {
-  const std::string lower = Lower(word);
+  const std::string lower = ToLower(word);
   return lower == "bearer" || lower == "basic";
 }
 

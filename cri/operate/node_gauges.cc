@@ -15,6 +15,7 @@ namespace catamaran {
 namespace {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
+using Calls = std::vector<CallsInFlight::Call>;
 using Counts = std::map<std::pair<std::string, std::string>, double>;
 
 struct PodFacts {
@@ -127,18 +128,18 @@ void AddPool(Pods& pods, std::vector<GaugeFamily>* families) {
   for (GaugeFamily* family : {&wanted, &waiting, &events}) families->push_back(std::move(*family));
 }
 
-GaugeFamily InFlight(const CallsInFlight& calls) {
+GaugeFamily InFlight(const Calls& calls) {
   std::map<std::string, double> counts;
-  for (const CallsInFlight::Call& call : calls.List()) ++counts[call.method];
+  for (const CallsInFlight::Call& call : calls) ++counts[call.method];
   GaugeFamily family{"catamaran_rpc_in_flight", "Calls of the CRI that are being answered", {}};
   for (const auto& [method, count] : counts)
     family.samples.push_back({{{"method", method}}, count});
   return family;
 }
 
-GaugeFamily OldestCall(const CallsInFlight& calls) {
+GaugeFamily OldestCall(const Calls& calls) {
   double oldest = 0;
-  for (const CallsInFlight::Call& call : calls.List()) {
+  for (const CallsInFlight::Call& call : calls) {
     if (call.method == "GetContainerEvents") continue;  // a subscription, meant to last
     const auto age = CallsInFlight::Clock::now() - call.began;
     oldest = std::max(oldest, std::chrono::duration<double>(age).count());
@@ -161,8 +162,9 @@ std::vector<GaugeFamily> NodeGauges(Pods& pods, const CallsInFlight& calls) {
                                 survey.containers));
   AddPool(pods, &families);
   families.push_back(MemoryGauges(pods, survey.with_shims));
-  families.push_back(InFlight(calls));
-  families.push_back(OldestCall(calls));
+  const Calls in_flight = calls.List();
+  families.push_back(InFlight(in_flight));
+  families.push_back(OldestCall(in_flight));
   return families;
 }
 

@@ -48,10 +48,6 @@ std::vector<StartStep> ReadSteps(const json& object, const std::string& of) {
   return steps;
 }
 
-std::string NameOf(const v1::PodSandboxMetadata& metadata) {
-  return metadata.namespace_() + "/" + metadata.name();
-}
-
 std::string CallLine(const CallFact& call) {
   std::string line = call.method;
   if (!call.image.empty() && call.method == "PullImage") line += " of " + call.image;
@@ -170,6 +166,14 @@ std::string Bullets(const std::vector<std::string>& lines) {
 }
 
 }  // namespace
+
+std::string NameOf(const v1::PodSandboxMetadata& metadata) {
+  return metadata.namespace_() + "/" + metadata.name();
+}
+
+std::string HandlerOf(const v1::PodSandboxStatusResponse& status) {
+  return TextOf(InfoOf(status), "handler");
+}
 
 std::vector<CallFact> CallsOf(const v1::StatusResponse& status) {
   std::vector<CallFact> calls;

@@ -19,6 +19,11 @@ struct CallFact {
 // Those of a verbose Status; none where it says nothing of them.
 std::vector<CallFact> CallsOf(const ::runtime::v1::StatusResponse& status);
 
+// "namespace/name".
+std::string NameOf(const ::runtime::v1::PodSandboxMetadata& metadata);
+// The handler that a verbose PodSandboxStatus tells; "" where it tells none.
+std::string HandlerOf(const ::runtime::v1::PodSandboxStatusResponse& status);
+
 // A step of a start, from the verbose PodSandboxStatus.
 struct StartStep {
   std::string of;    // "" of the pod, else the container's name

@@ -92,7 +92,7 @@ std::vector<PodRow> RowsOf(const v1::ListPodSandboxResponse& pods,
   std::vector<PodRow> rows;
   for (const v1::PodSandbox& pod : pods.items()) {
     PodRow row{.id = pod.id(),
-               .name = pod.metadata().namespace_() + "/" + pod.metadata().name(),
+               .name = NameOf(pod.metadata()),
                .handler = pod.runtime_handler(),
                .ready = pod.state() == v1::SANDBOX_READY,
                .containers = running[pod.id()],

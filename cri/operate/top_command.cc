@@ -1,7 +1,6 @@
 #include "cri/operate/top_command.h"
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
@@ -69,11 +68,7 @@ class Reader {
     request.set_verbose(true);
     const auto status = cri_.PodSandboxStatus(request);
     if (!status) return {};
-    const auto info = status->info().find("info");
-    if (info == status->info().end()) return {};
-    const auto json = nlohmann::json::parse(info->second, nullptr, false);
-    if (!json.is_object()) return {};
-    return {json.value("handler", ""), TotalOf(StepsOf(*status))};
+    return {HandlerOf(*status), TotalOf(StepsOf(*status))};
   }
 
   CriClient& cri_;

@@ -12,16 +12,13 @@ namespace {
 
 constexpr std::chrono::seconds kPatience{20};
 
-std::string NameOf(const v1::PodSandbox& pod) {
-  return pod.metadata().namespace_() + "/" + pod.metadata().name();
-}
-
 std::vector<v1::PodSandbox> Matching(const v1::ListPodSandboxResponse& list,
                                      const std::string& wanted) {
   std::vector<v1::PodSandbox> matching;
   for (const v1::PodSandbox& pod : list.items()) {
     const bool by_id = wanted.size() >= 4 && pod.id().starts_with(wanted);
-    if (by_id || pod.metadata().name() == wanted || NameOf(pod) == wanted) matching.push_back(pod);
+    if (by_id || pod.metadata().name() == wanted || NameOf(pod.metadata()) == wanted)
+      matching.push_back(pod);
   }
   return matching;
 }
@@ -52,7 +49,7 @@ std::string TellAll(const v1::StatusResponse& status, const v1::ListPodSandboxRe
   std::vector<std::string> troubles = TroublesOf(status);
   for (const v1::PodSandbox& pod : list.items())
     if (pod.state() != v1::SANDBOX_READY)
-      troubles.push_back(NameOf(pod) + ": its sandbox is not ready");
+      troubles.push_back(NameOf(pod.metadata()) + ": its sandbox is not ready");
   for (const v1::Container& container : containers.containers())
     if (container.state() == v1::CONTAINER_UNKNOWN)
       troubles.push_back(

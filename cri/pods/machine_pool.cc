@@ -142,28 +142,24 @@ MachinePool::PodStart::~PodStart() {
   pool_.wake_.notify_all();
 }
 
-std::map<std::string, std::string> MachinePool::Info() {
-  std::lock_guard lock(mutex_);
-  if (shelves_.empty()) return {};
-  nlohmann::json info = nlohmann::json::object();
-  for (const auto& [name, shelf] : shelves_)
-    info[name] = {{"wanted", shelf.handler->pool},
-                  {"waiting", shelf.waiting.size()},
-                  {"made", shelf.made},
-                  {"used", shelf.used},
-                  {"lost", shelf.lost},
-                  {"failedClaims", shelf.failed_claims},
-                  {"lastError", shelf.last_error}};
-  return {{"pool", info.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}};
-}
-
 std::vector<MachinePool::Facts> MachinePool::List() {
   std::lock_guard lock(mutex_);
   std::vector<Facts> facts;
   for (const auto& [name, shelf] : shelves_)
     facts.push_back({name, shelf.handler->pool, shelf.waiting.size(), shelf.made, shelf.used,
-                     shelf.lost, shelf.failed_claims});
+                     shelf.lost, shelf.failed_claims, shelf.last_error});
   return facts;
+}
+
+std::map<std::string, std::string> MachinePool::Info() {
+  nlohmann::json info;
+  for (const Facts& pool : List())
+    info[pool.handler] = {{"wanted", pool.wanted},       {"waiting", pool.waiting},
+                          {"made", pool.made},           {"used", pool.used},
+                          {"lost", pool.lost},           {"failedClaims", pool.failed_claims},
+                          {"lastError", pool.last_error}};
+  if (info.is_null()) return {};
+  return {{"pool", info.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}};
 }
 
 void MachinePool::Wake() {

@@ -84,6 +84,7 @@ class MachinePool {
     uint32_t wanted = 0;
     size_t waiting = 0;
     uint64_t made = 0, used = 0, lost = 0, failed_claims = 0;
+    std::string last_error;
   };
   std::vector<Facts> List();  // of the handlers that have a pool
 

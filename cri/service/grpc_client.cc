@@ -1,17 +1,10 @@
 #include "cri/service/grpc_client.h"
 
-#include <grpcpp/grpcpp.h>
-
-#include "cri/config/config.h"
 #include "cri/service/control.grpc.pb.h"
+#include "cri/service/grpc_channel.h"
 
 namespace catamaran {
 namespace {
-
-tl::unexpected<Error> ToError(const grpc::Status& status) {
-  return tl::unexpected<Error>(
-      Error{static_cast<ErrorCode>(status.error_code()), 0, status.error_message()});
-}
 
 DaemonClient::ImageLine ToLine(const control::LoadedImage& image) {
   return {image.id(),
@@ -58,7 +51,7 @@ class Client final : public DaemonClient {
     grpc::ClientContext context;
     control::ReloadResponse response;
     const grpc::Status status = control_->Reload(&context, {}, &response);
-    if (!status.ok()) return ToError(status);
+    if (!status.ok()) return tl::unexpected<Error>(ErrorOf(status));
     return std::vector<std::string>(response.changes().begin(), response.changes().end());
   }
 
@@ -76,7 +69,7 @@ class Client final : public DaemonClient {
       }
     }
     const grpc::Status status = reader.Finish();
-    if (!status.ok()) return ToError(status);
+    if (!status.ok()) return tl::unexpected<Error>(ErrorOf(status));
     return lines;
   }
 
@@ -86,9 +79,8 @@ class Client final : public DaemonClient {
 }  // namespace
 
 Result<std::unique_ptr<DaemonClient>> DaemonClient::Create(const std::string& listen) {
-  ASSIGN_OR_RETURN(auto path, SocketPathOf(listen));
-  return std::make_unique<Client>(
-      grpc::CreateChannel("unix:" + path.string(), grpc::InsecureChannelCredentials()));
+  ASSIGN_OR_RETURN(auto channel, ChannelTo(listen));
+  return std::make_unique<Client>(std::move(channel));
 }
 
 }  // namespace catamaran

@@ -1,9 +1,7 @@
 #include "cri/service/grpc_cri_client.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include "cri/api/runtime.grpc.pb.h"
-#include "cri/config/config.h"
+#include "cri/service/grpc_channel.h"
 
 namespace catamaran {
 namespace {
@@ -15,16 +13,14 @@ class Client final : public CriClient {
         runtime_(v1::RuntimeService::NewStub(channel)),
         images_(v1::ImageService::NewStub(channel)) {}
 
-#define CATAMARAN_CALL(service, rpc)                                                         \
-  Result<v1::rpc##Response> rpc(const v1::rpc##Request& request) override {                  \
-    grpc::ClientContext context;                                                             \
-    context.set_deadline(std::chrono::system_clock::now() + patience_);                      \
-    v1::rpc##Response response;                                                              \
-    const grpc::Status status = service##_->rpc(&context, request, &response);               \
-    if (status.ok()) return response;                                                        \
-    return tl::unexpected<Error>(                                                            \
-        Error{static_cast<ErrorCode>(status.error_code()), 0, status.error_message()}.While( \
-            #rpc));                                                                          \
+#define CATAMARAN_CALL(service, rpc)                                           \
+  Result<v1::rpc##Response> rpc(const v1::rpc##Request& request) override {    \
+    grpc::ClientContext context;                                               \
+    context.set_deadline(std::chrono::system_clock::now() + patience_);        \
+    v1::rpc##Response response;                                                \
+    const grpc::Status status = service##_->rpc(&context, request, &response); \
+    if (status.ok()) return response;                                          \
+    return tl::unexpected<Error>(ErrorOf(status).While(#rpc));                 \
   }
   CATAMARAN_CALL(runtime, Version)
   CATAMARAN_CALL(runtime, Status)
@@ -47,13 +43,10 @@ class Client final : public CriClient {
 
 Result<std::unique_ptr<CriClient>> CriClient::Create(const std::string& listen,
                                                      std::chrono::seconds patience) {
-  ASSIGN_OR_RETURN(const auto path, SocketPathOf(listen));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return std::make_unique<Client>(
-      grpc::CreateCustomChannel("unix:" + path.string(), grpc::InsecureChannelCredentials(),
-                                arguments),
-      patience);
+  ASSIGN_OR_RETURN(const auto channel, ChannelTo(listen, arguments));
+  return std::make_unique<Client>(channel, patience);
 }
 
 }  // namespace catamaran

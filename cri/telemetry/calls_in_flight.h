@@ -36,7 +36,7 @@ class CallsInFlight {
   };
 
   std::vector<Call> List() const;  // the oldest first
-  // For people and `catamaran why`: {"calls": JSON}.
+  // That list, for the verbose Status and `catamaran why`.
   std::string Json() const;
 
  private:

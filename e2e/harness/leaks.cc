@@ -226,7 +226,8 @@ Lines Descriptors(pid_t daemon) {
     constexpr std::string_view kSocket = "socket:[";
     std::string line = WithoutNumbers(target);
     if (target.starts_with(kSocket)) {
-      const auto found = sockets.find(target.substr(kSocket.size(), target.size() - 9));
+      const auto found =
+          sockets.find(target.substr(kSocket.size(), target.find(']') - kSocket.size()));
       if (found != sockets.end()) line += " of " + found->second;
     }
     lines.push_back(line);
