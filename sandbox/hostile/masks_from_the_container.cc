@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 #include "sandbox/container/mount_steps.h"
 #include "sandbox/kernel/mounts.h"
@@ -19,9 +18,6 @@ Status MountSteps::MaskPaths() {
   struct stat status;
   if (fstat(looked_at.get(), &status) != 0 || status.st_rdev != makedev(1, 3))
     return Fail(ErrorCode::kFailedPrecondition, "/dev/null is not the null device");
-  // An engine may be off the processor at any time; where there are two of them and others want
-  // them too, this is how the attacker gets one.
-  usleep(1000);
   for (const auto& path : plan_.masked_paths) {
     ASSIGN_OR_RETURN(auto target, OpenInRoot(root_.get(), path, O_PATH));
     ASSIGN_OR_RETURN(auto null_device, OpenInRoot(root_.get(), "dev/null", O_PATH));
