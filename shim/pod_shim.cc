@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace.h"
 
 namespace catamaran {
 namespace {
@@ -83,7 +84,7 @@ void PodShim::CreateContainer(const pod::CreateContainerRequest& request, Stdio,
   auto pipes = MakePipes(request.container());
   if (!pipes) return done(tl::unexpected(std::move(pipes).error()));
   containers_[id].stdin_end = std::move(pipes->in);
-  auto create = [this, id, request, process = std::move(pipes->process),
+  Done create = [this, id, request, process = std::move(pipes->process),
                  done = std::move(done)](Result<void> opened) mutable {
     if (!opened) {
       containers_.erase(id);
@@ -100,7 +101,7 @@ void PodShim::CreateContainer(const pod::CreateContainerRequest& request, Stdio,
         });
   };
   logs_.Add(id, request.container().log_path(), std::move(pipes->out), std::move(pipes->err),
-            std::move(create));
+            AsStep("log", std::move(create)));
 }
 
 void PodShim::StartContainer(const pod::StartContainerRequest& request,

@@ -22,6 +22,7 @@ ShimServer::ShimServer(EventLoop& loop, PodShim& pod, UniqueFd listener, std::st
       server_(
           loop, pod,
           {.build = std::move(build),
+           .name = "shim",
            .reopen_log = [&pod](const pod::ReopenLogRequest& request,
                                 Done done) { pod.ReopenLog(request, std::move(done)); },
            .attach =

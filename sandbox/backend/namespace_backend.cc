@@ -13,6 +13,7 @@
 #include "sandbox/backend/sandbox_objects.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace.h"
 #include "sandbox/container/container.h"
 #include "sandbox/container/port_dialer.h"
 #include "sandbox/kernel/process.h"
@@ -138,7 +139,8 @@ Status NamespaceBackend::BeginSandbox(const spec::SandboxSpec& sandbox) {
   context_.spec = sandbox;
   ASSIGN_OR_RETURN(context_.cgroups, CgroupTree::Open());
   state_ = State::kCreating;
-  RETURN_IF_ERROR(context_.cgroups->Create(sandbox.cgroup_path()));
+  StepSpan step("cgroup");
+  RETURN_IF_ERROR(step.Outcome(context_.cgroups->Create(sandbox.cgroup_path())));
   return WriteSandboxFiles(sandbox);
 }
 
@@ -153,7 +155,9 @@ void NamespaceBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
   if (begun) {
     auto maker = SandboxNamespacesMaker::Start(
         loop_, context_.spec,
-        [this](Result<SandboxNamespaces> made) { OnNamespaces(std::move(made)); });
+        AsStep<SandboxNamespaces>("namespaces", [this](Result<SandboxNamespaces> made) {
+          OnNamespaces(std::move(made));
+        }));
     if (maker) {
       maker_ = std::move(*maker);
       return;

@@ -7,6 +7,9 @@
 #include "sandbox/base/abort_step.h"
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace.h"
+#include "sandbox/container/cgroup_entry.h"
+#include "sandbox/container/scheduling.h"
 #include "sandbox/kernel/security_modules.h"
 
 namespace catamaran {
@@ -72,6 +75,7 @@ Status Container::Prepare() {
 }
 
 Status Container::MakeCgroup(const std::vector<DeviceRule>& rules) {
+  const StepSpan step("cgroup");
   ASSIGN_OR_RETURN(cgroup_, sandbox_.cgroups->Create(cgroup_path_));
   RETURN_IF_ERROR(cgroup_->Apply(spec_.resources()));
   // A new group allows everything.
@@ -104,10 +108,9 @@ Status Container::LaunchInit(Stdio stdio) {
   ContainerProcess::Options options;
   options.terminal = plan_.process.terminal();
   options.clone.namespaces = plan_.namespaces.new_pid ? CLONE_NEWPID : 0;
-  if (sandbox_.cgroups->kind() == CgroupTree::Kind::kUnified)
-    options.clone.cgroup_fd = cgroup_->clone_fd();
-  else
-    input.cgroup = &*cgroup_;
+  const CgroupEntry entry = EntryInto(*sandbox_.cgroups, *cgroup_);
+  options.clone.cgroup_fd = entry.clone_fd;
+  input.cgroup = entry.join;
   if (plan_.user_namespace) return LaunchMapped(input, options, std::move(stdio));
   options.clone.namespaces |= CLONE_NEWNS;
   return LaunchProcess(
@@ -137,8 +140,9 @@ Status Container::LaunchProcess(const ContainerProcess::Options& options, Launch
 }
 
 void Container::Create(Stdio stdio, Created done) {
-  queue_.Add([this, stdio = std::move(stdio),
-              done = std::move(done)](SerialQueue::Finished finished) mutable {
+  queue_.Add([this, stdio = std::move(stdio), done = std::move(done),
+              span = Span::Current()](SerialQueue::Finished finished) mutable {
+    const SpanScope scope(span);
     creating_ = [done = std::move(done), finished = std::move(finished)](
                     Result<pod::CreateContainerResponse> result) mutable {
       auto next = std::move(finished);
@@ -146,7 +150,11 @@ void Container::Create(Stdio stdio, Created done) {
       next();
     };
     auto launched = Prepare();
-    if (launched) launched = LaunchInit(std::move(stdio));
+    if (launched) {
+      // Its root file system and all that a container is: the process builds it.
+      creating_ = AsStep("process built", std::move(creating_));
+      launched = LaunchInit(std::move(stdio));
+    }
     if (!launched) UndoCreate(std::move(launched).error());
   });
 }
@@ -157,6 +165,9 @@ void Container::OnPrepared(Result<spec::ResolvedUser> user) {
     if (!failure_) failure_ = std::move(user).error();
     return;
   }
+  // It waits for its start, and in a user namespace it could not do that itself.
+  if (auto applied = ApplyScheduling(plan_.process, init_->pid()); !applied)
+    return FailAndKill(std::move(applied).error());
   user_ = *user;
   devpts_ = init_->TakeDevpts();
   WatchOom();

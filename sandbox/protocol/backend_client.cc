@@ -5,6 +5,7 @@
 #include "sandbox/kernel/unix_socket.h"
 #include "sandbox/protocol/backend_server.h"
 #include "sandbox/protocol/error_wire.h"
+#include "sandbox/protocol/span_wire.h"
 
 namespace catamaran {
 namespace {
@@ -56,8 +57,8 @@ void BackendClient::OnClosed(const Error& error) {
   close_reason_ = Error{ErrorCode::kUnavailable, error.system_errno, error.message};
   const std::weak_ptr<int> alive = alive_;
   auto pending = std::exchange(pending_, {});
-  for (auto& [id, done] : pending) {
-    done(tl::unexpected(close_reason_));
+  for (auto& [id, call] : pending) {
+    call.done(tl::unexpected(close_reason_));
     if (alive.expired()) return;
   }
   streams_.clear();
@@ -71,12 +72,14 @@ void BackendClient::Call(pod::Request request, std::vector<UniqueFd> fds, ReplyC
   if (closed_) return done(tl::unexpected(close_reason_));
   Message message;
   request.set_id(next_id_++);
+  const Span span = Span::Current();
+  if (span) request.set_traceparent(span.Traceparent());
   message.type = MessageType::kRequest;
   message.body = request.SerializeAsString();
   message.fds = std::move(fds);
   if (auto sent = channel_->Send(std::move(message), order); !sent)
     return done(tl::unexpected(std::move(sent).error()));
-  pending_[request.id()] = std::move(done);
+  pending_[request.id()] = {std::move(done), span, span ? MonotonicNowNs() : 0};
 }
 
 void BackendClient::CallDone(pod::Request request, Done done, MessageChannel::Order order) {
@@ -110,9 +113,10 @@ void BackendClient::OnResponse(Message message) {
   if (!reply.response.ParseFromString(message.body)) return channel_->EndSession();
   auto found = pending_.find(reply.response.id());
   if (found == pending_.end()) return;
-  auto done = std::move(found->second);
+  auto [done, span, sent_ns] = std::move(found->second);
   pending_.erase(found);
   reply.fds = std::move(message.fds);
+  if (span) AdoptSpans(reply.response.spans(), span, sent_ns, MonotonicNowNs());
   if (reply.response.has_error())
     return done(tl::unexpected(ErrorFromWire(reply.response.error())));
   done(std::move(reply));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sandbox/backend/sandbox_backend.h"
+#include "sandbox/base/trace.h"
 #include "sandbox/protocol/message_channel.h"
 #include "sandbox/protocol/stdio_mux.h"
 
@@ -19,6 +20,9 @@ namespace catamaran {
 // Call Hello first: until it is answered the peer refuses everything else. The peer may be
 // hostile: its answers are checked for form, errors and events are bounded, and data beyond the
 // granted credit ends the connection.
+//
+// A call made within a span (SpanScope) tells the peer, and what the peer says its time went on
+// becomes children of that span.
 class BackendClient final : public SandboxBackend {
  public:
   BackendClient(EventLoop& loop, std::unique_ptr<MessageChannel> channel);
@@ -66,6 +70,11 @@ class BackendClient final : public SandboxBackend {
     std::vector<UniqueFd> fds;
   };
   using ReplyCompletion = Completion<Reply>;
+  struct PendingCall {
+    ReplyCompletion done;
+    Span span;  // within which it was made
+    int64_t sent_ns = 0;
+  };
   // The streams of one process, by its ProcessRef, while they carry output.
   struct ProcessStreams {
     uint32_t in = 0;
@@ -93,7 +102,7 @@ class BackendClient final : public SandboxBackend {
   std::vector<pod::Event> early_events_;
   uint64_t next_id_ = 1;
   uint32_t next_stream_ = 1;
-  std::unordered_map<uint64_t, ReplyCompletion> pending_;
+  std::unordered_map<uint64_t, PendingCall> pending_;
   std::unordered_map<std::string, ProcessStreams> streams_;
   bool closed_ = false;
   Error close_reason_;

@@ -28,6 +28,7 @@ class BackendServer {
  public:
   struct Options {
     std::string build;
+    std::string name;  // of the process, in the spans that answers bring: "shim"
     // Whether hello reads the kernel's boot id. A machine that is to be cloned must not have it
     // read: the kernel makes it up at the first reading, out of a generator that clones share until
     // then.

@@ -4,7 +4,10 @@
 #include <sys/socket.h>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace_context.h"
 #include "sandbox/protocol/error_wire.h"
+#include "sandbox/protocol/span_wire.h"
+#include "sandbox/protocol/verb_name.h"
 
 namespace catamaran {
 namespace {
@@ -48,11 +51,14 @@ void BackendServer::Connection::OnMessage(Message message) {
 }
 
 void BackendServer::Connection::Dispatch(pod::Request request, std::vector<UniqueFd> fds) {
-  const Call call{alive_, session_, request.id()};
+  Call call{alive_, session_, request.id()};
   if (request.verb_case() == pod::Request::kHello) return Hello(request.hello(), call);
   if (!greeted_)
     return Refuse(call, Error{ErrorCode::kFailedPrecondition, 0,
                               "the first request of a connection is hello"});
+  if (const auto context = ParseTraceparent(request.traceparent()); context && context->sampled)
+    call.span = Span(std::make_shared<Trace>(context->Traceparent()), 0).Child(VerbName(request));
+  const SpanScope scope(call.span);
   if (DispatchToProcess(request, fds, call) || DispatchToSandbox(request, call)) return;
   Refuse(call, Error{ErrorCode::kUnimplemented, 0,
                      fmt::format("this build ({}) does not know the verb of request {}",
@@ -314,6 +320,9 @@ void BackendServer::Connection::Answer(const Call& call, pod::Response response,
   if (call.alive.expired() || call.session != session_) return;
   if (in_flight_-- >= kMaxInFlight) channel_->PauseReading(false);
   response.set_id(call.id);
+  call.span.End(response.has_error());
+  if (call.span)
+    SpansToWire(call.span.trace()->Take(), server_.options_.name, response.mutable_spans());
   Send(MessageType::kResponse, response.SerializeAsString(), std::move(fds),
        MessageChannel::Order::kUrgent);
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/base/trace.h"
 #include "sandbox/protocol/backend_server.h"
 #include "sandbox/protocol/stdio_mux.h"
 
@@ -30,6 +31,7 @@ class BackendServer::Connection {
     std::weak_ptr<int> alive;
     uint64_t session;
     uint64_t id;
+    Span span = {};  // of the request as a whole, where the caller traces it
   };
 
   void OnSession();

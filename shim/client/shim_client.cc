@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "sandbox/base/trace.h"
 #include "shim/client/shim_client_impl.h"
 #include "shim/client/shim_connection.h"
 
@@ -34,7 +35,9 @@ ShimClientImpl::~ShimClientImpl() {
 template <typename T, typename Verb>
 Result<T> ShimClientImpl::Call(Deadline deadline, Verb verb) {
   auto outcome = std::make_shared<Outcome<T>>();
-  watcher_->loop().Post([connection = connection_, outcome, verb = std::move(verb)]() mutable {
+  watcher_->loop().Post([connection = connection_, outcome, verb = std::move(verb),
+                         span = Span::Current()]() mutable {
+    const SpanScope scope(span);
     Completion<T> done = [outcome](Result<T> result) { outcome->Set(std::move(result)); };
     BackendClient* client = connection->client();
     if (client == nullptr) return done(tl::unexpected(connection->reason()));

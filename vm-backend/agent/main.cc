@@ -34,6 +34,7 @@ Status Serve(EventLoop& loop, SandboxBackend& backend, UniqueFd stream,
              StreamChannelOptions::AtEnd at_end) {
   BackendServer::Options options;
   options.build = "catamaran-agent";
+  options.name = "agent";
   // In a guest CreateSandbox tells it, when this guest has one of its own.
   options.tells_boot_id = at_end == StreamChannelOptions::AtEnd::kClosed;
   options.on_connection_closed = [&loop] { loop.Stop(); };

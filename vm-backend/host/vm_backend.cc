@@ -87,9 +87,11 @@ void VmBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
   auto launcher = LauncherOf(request.sandbox());
   if (!launcher) return done(tl::unexpected<Error>(std::move(launcher).error()));
   create_done_ = std::move(done);
+  create_span_ = Span::Current();
   const bool prepared = state_ == State::kPrepared;
   state_ = State::kStarting;
   StartBootTimer();
+  step_ = create_span_.Child(prepared ? "machine claimed" : "machine");
   if (prepared) return ClaimMachine(request.sandbox());
   sandbox_ = request.sandbox();
   (*launcher)->Launch(sandbox_, WhenLaunched(State::kStarting));
@@ -97,6 +99,8 @@ void VmBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
 
 void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
   machine_ = std::move(machine);
+  for (const auto& [key, value] : machine_->details()) step_.Note(key, value);
+  BeginStep("agent answers");
   machine_->OnExit([this](const std::string& reason) { MachineGone(reason); });
   disks_ = std::make_unique<ImageDisks>(*machine_);
   devices_ = std::make_unique<BlockDevices>(loop_, *machine_);
@@ -117,6 +121,11 @@ void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
       [this](const Error& error) { AgentGone("the agent is gone: " + error.message); });
   if (!started) return FailStart(std::move(started).error());
   AskAgent();
+}
+
+void VmBackend::BeginStep(std::string_view name) {
+  step_.End();
+  step_ = create_span_.Child(name);
 }
 
 void VmBackend::AskAgent() {
@@ -148,6 +157,8 @@ void VmBackend::AgentAnswered(Result<pod::HelloResponse> hello) {
   if (state_ == State::kPreparing) return PrepareGuest();
   clock_.Answer(hello->clock_ns());
   if (!clock_.done() && !machine_->shares_host_files()) return AskAgent();
+  step_.End();
+  const SpanScope scope(create_span_);
   pod::CreateSandboxRequest request;
   *request.mutable_sandbox() = GuestSandbox();
   agent_->CreateSandbox(
@@ -171,6 +182,7 @@ void VmBackend::FailStart(Error error) {
   if (state_ != State::kStarting && state_ != State::kPreparing) return;
   state_ = State::kGone;
   gone_reason_ = error.message;
+  step_.End(/*failed=*/true);
   boot_timer_.Cancel();
   ReleaseMachine([created = std::move(create_done_), prepared = std::move(prepare_done_),
                   error = std::move(error)](Status) mutable {

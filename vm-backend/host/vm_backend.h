@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sandbox/backend/sandbox_backend.h"
+#include "sandbox/base/trace.h"
 #include "sandbox/kernel/cgroup.h"
 #include "sandbox/kernel/event_loop.h"
 #include "sandbox/kernel/process.h"
@@ -79,6 +80,7 @@ class VmBackend final : public SandboxBackend {
   void PrepareGuest();
   void RestMachine();
   void ClaimMachine(const spec::SandboxSpec& sandbox);
+  void BeginStep(std::string_view name);
   void AskAgent();
   void AgentAnswered(Result<pod::HelloResponse> hello);
   void SandboxMade(Result<pod::CreateSandboxResponse> made);
@@ -107,6 +109,8 @@ class VmBackend final : public SandboxBackend {
   spec::SandboxSpec sandbox_;
   Completion<pod::PrepareSandboxResponse> prepare_done_;
   Completion<pod::CreateSandboxResponse> create_done_;
+  Span create_span_;  // of CreateSandbox
+  Span step_;         // what that is at
   EventLoop::Watch boot_timer_;
   EventLoop::Watch gone_timer_;
   std::unique_ptr<VirtualMachine> machine_;

@@ -49,6 +49,7 @@ void VmBackend::ClaimMachine(const spec::SandboxSpec& sandbox) {
   machine_->Claim(sandbox_, [this, alive = alive_](Status claimed) {
     if (!*alive || state_ != State::kStarting) return;
     if (!claimed) return FailStart(std::move(claimed).error().While("the machine that waited"));
+    BeginStep("agent answers");
     AskAgent();
   });
 }
