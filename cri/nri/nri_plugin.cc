@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "cri/base/version.h"
 #include "cri/translate/fields.h"
 
 namespace catamaran {
@@ -119,7 +120,7 @@ Status NriPlugin::Configure() {
   nri::ConfigureRequest request;
   request.set_config(parts_.config);
   request.set_runtime_name(kRuntimeName);
-  request.set_runtime_version(CATAMARAN_VERSION);
+  request.set_runtime_version(Version());
   request.set_registration_timeout(parts_.times.registration.count());
   request.set_request_timeout(parts_.times.request.count());
   ASSIGN_OR_RETURN(const NriReply answer, Ask("Configure", request.SerializeAsString()));

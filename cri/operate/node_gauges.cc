@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "cri/base/version.h"
 #include "cri/telemetry/process_memory.h"
 #include "sandbox/base/files.h"
 #include "shim/client/shim_lock.h"
@@ -155,7 +156,7 @@ std::vector<GaugeFamily> NodeGauges(Pods& pods, const CallsInFlight& calls) {
   const Survey survey = Take(pods);
   std::vector<GaugeFamily> families;
   families.push_back(
-      {"catamaran_build_info", "The daemon that answers", {{{{"version", CATAMARAN_VERSION}}, 1}}});
+      {"catamaran_build_info", "The daemon that answers", {{{{"version", Version()}}, 1}}});
   families.push_back(
       FromCounts("catamaran_pods", "Pods that have a record, by state", survey.pods));
   families.push_back(FromCounts("catamaran_containers", "Containers that have a record, by state",

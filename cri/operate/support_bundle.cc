@@ -9,6 +9,7 @@
 
 #include "cri/base/program_run.h"
 #include "cri/base/redact.h"
+#include "cri/base/version.h"
 #include "cri/config/settings.h"
 #include "cri/operate/daemon_facts.h"
 #include "cri/operate/tar_zst_writer.h"
@@ -65,7 +66,7 @@ std::string HostText() {
   utsname name{};
   uname(&name);
   return fmt::format("catamaran {}\n{} {} {} {}\nhost {}\n{:%Y-%m-%dT%H:%M:%SZ}\n",
-                     CATAMARAN_VERSION, name.sysname, name.release, name.version, name.machine,
+                     Version(), name.sysname, name.release, name.version, name.machine,
                      name.nodename, fmt::gmtime(time(nullptr)));
 }
 

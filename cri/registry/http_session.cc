@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cri/base/text.h"
+#include "cri/base/trusted_authorities.h"
 #include "cri/registry/http.h"
 
 namespace catamaran {
@@ -127,6 +128,7 @@ class Response final : public HttpResponse {
       request_headers_.reset(
           curl_slist_append(request_headers_.release(), (name + ": " + value).c_str()));
     Set(CURLOPT_HTTPHEADER, request_headers_.get());
+    if (const char* trusted = TrustedAuthoritiesFile()) Set(CURLOPT_CAINFO, trusted);
     if (request_.tls != nullptr) SetUpTls(*request_.tls);
   }
 

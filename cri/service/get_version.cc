@@ -1,3 +1,4 @@
+#include "cri/base/version.h"
 #include "cri/service/runtime_calls.h"
 
 namespace catamaran {
@@ -6,7 +7,7 @@ Result<v1::VersionResponse> GetVersion(const v1::VersionRequest&, const CallCont
   v1::VersionResponse response;
   response.set_version("0.1.0");  // of the kubelet's runtime API: it exits on any other
   response.set_runtime_name("catamaran");
-  response.set_runtime_version(CATAMARAN_VERSION);
+  response.set_runtime_version(Version());
   response.set_runtime_api_version("v1");
   return response;
 }

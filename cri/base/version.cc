@@ -1,0 +1,7 @@
+#include "cri/base/version.h"
+
+namespace catamaran {
+
+const char* Version() { return CATAMARAN_VERSION; }
+
+}  // namespace catamaran
