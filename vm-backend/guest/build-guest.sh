@@ -16,8 +16,11 @@
 #   GUEST_KERNEL_PACKAGE    Debian package of the kernel, "linux-image-cloud-amd64" by default
 #   GUEST_CACHE             folder of downloads to use instead of OUT_DIR/cache
 #   GUEST_WRITABLE_BYTES    nominal size of writable.img, 8 GiB by default
+#   GUEST_UPDATE            not empty: asks Debian for a newer kernel than the one downloaded before
+#   GUEST_OFFLINE           not empty: fails where a kernel would have to be downloaded
 #
-# Nothing is done where everything is newer than its sources.
+# `catamaran guest build` runs it on a node, ./dev build in the source tree. Nothing is done where
+# everything is newer than its sources.
 set -euo pipefail
 
 # What the guest loads, in this order, each after what it depends on. Everything a pod may need is in the
@@ -27,7 +30,21 @@ MODULES=(virtio_pci virtio_console virtio_scsi sd_mod virtio_net erofs overlay f
 OPTIONAL_MODULES=(af_packet tun veth bridge nf_tables binfmt_misc)  # absent from some kernels
 
 fail() { echo "build-guest: $*" >&2; exit 1; }
-need() { command -v "$1" >/dev/null || fail "the program $1 is missing: apt-get install $2"; }
+say() { echo "build-guest: $*"; }
+# need PROGRAM PACKAGE ...: all that is missing, said at once.
+need() {
+  local packages=() programs=()
+  for (( ; $#; )); do
+    command -v "$1" >/dev/null || { programs+=("$1") packages+=("$2"); }
+    shift 2
+  done
+  ((${#programs[@]})) || return 0
+  command -v apt-get >/dev/null ||
+    fail "no ${programs[*]} here. The guest is made of Debian's packages: make it on a Debian machine with" \
+      "the same version of catamaran (catamaran guest build --output guest) and copy vmlinuz, initramfs.img" \
+      "and writable.img (cp --sparse=always) to $out"
+  fail "${programs[*]} missing; next: apt-get install ${packages[*]}"
+}
 
 [ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: build-guest.sh OUT_DIR AGENT [KERNEL]"
 mkdir -p "$1"
@@ -44,11 +61,7 @@ agent=$(readlink -f "$2") || fail "no such file: $2"
 package=${GUEST_KERNEL_PACKAGE:-linux-image-cloud-amd64}
 writable_bytes=${GUEST_WRITABLE_BYTES:-$((8 << 30))}
 kernel=$cache/${suite:+$suite-}$package
-need dpkg-deb dpkg
-need apt-get apt
-need cpio cpio
-need zstd zstd
-need mkfs.ext4 e2fsprogs
+need apt-get apt dpkg-deb dpkg cpio cpio zstd zstd xz xz-utils mkfs.ext4 e2fsprogs
 
 # From here on apt sees $suite alone, through a configuration of its own: the machine's mirror, lists
 # below $cache, signatures checked against Debian's keys.
@@ -66,23 +79,45 @@ use_suite() {
   apt-get update -q >"$state/update.log" 2>&1 || fail "apt-get update of $suite: $(tail -1 "$state/update.log")"
 }
 
+# The newest dependency that holds a kernel: linux-image-6.1.0-NN-cloud-amd64.
+kernel_package() {
+  apt-cache depends "$package" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | tail -1 || true
+}
+
+# What apt knows is as old as its last update, and nothing on a machine that is new.
+ask_debian() {
+  if [ -n "$suite" ]; then
+    use_suite
+  elif [ -n "${GUEST_UPDATE:-}" ] || [ -z "$(kernel_package)" ]; then
+    say "asking Debian for its newest kernel"
+    apt-get update -q >"$cache/update.log" 2>&1 ||
+      fail "apt-get update: $(tail -1 "$cache/update.log"); next: correct the network or /etc/apt/sources.list"
+  fi
+}
+
 # Downloads and unpacks the kernel package. A metapackage leads to the package of the newest version.
 fetch_kernel() {
-  [ -f "$kernel/complete" ] && return
-  [ -z "$suite" ] || use_suite
-  local real
-  # The newest dependency that holds a kernel: linux-image-6.1.0-NN-cloud-amd64.
-  real=$(apt-cache depends "$package" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)$/\1/p' | tail -1)
+  [ ! -f "$kernel/complete" ] || [ -n "${GUEST_UPDATE:-}" ] || return 0
+  [ -z "${GUEST_OFFLINE:-}" ] || fail "no kernel was downloaded to $cache yet; next: catamaran guest build"
+  mkdir -p "$cache"
+  ask_debian
+  local real version
+  real=$(kernel_package)
   real=${real:-$package}
-  rm -rf "$kernel" "$kernel.new"
+  version="$real $(apt-cache show --no-all-versions "$real" 2>/dev/null | sed -n 's/^Version: //p')"
+  [ "$(cat "$kernel/complete" 2>/dev/null)" != "$version" ] || return 0
+  rm -rf "$kernel.new"
   mkdir -p "$kernel.new/root"
-  echo "build-guest: downloading $real"
+  say "downloading $version"
   (cd "$kernel.new" && apt-get download -q "$real" >download.log 2>&1) ||
-    fail "apt-get download $real failed (apt-get update needed?): $(tail -1 "$kernel.new/download.log")"
+    fail "apt-get download $real: $(tail -1 "$kernel.new/download.log"); next: apt-get update, or see" \
+      "/etc/apt/sources.list"
+  say "unpacking it"
   dpkg-deb -x "$kernel.new"/*.deb "$kernel.new/root" || fail "cannot unpack $real"
   compgen -G "$kernel.new/root/boot/vmlinuz-*" >/dev/null || fail "$real holds no kernel"
   rm "$kernel.new"/*.deb
-  echo "$real" >"$kernel.new/complete"
+  echo "$version" >"$kernel.new/complete"
+  rm -rf "$kernel"
   mv "$kernel.new" "$kernel"
 }
 
@@ -111,6 +146,7 @@ add_module() {
 
 build_initramfs() {
   local root=$out/initramfs.new module
+  say "packing the initramfs"
   rm -rf "$root" "$root.img"
   mkdir -p "$root"/{dev,proc,sys,run,tmp,modules}
   for module in "${MODULES[@]}"; do
@@ -132,6 +168,7 @@ build_initramfs() {
 # Never written by a VM: each pod gets a sparse clone. No journal, because a pod's disk dies with its VM, and
 # nothing is zeroed ahead, so the file holds a few hundred KiB of data.
 build_writable() {
+  say "formatting the disk that pods' disks are copies of"
   rm -f "$out/writable.new"
   truncate -s "$writable_bytes" "$out/writable.new"
   mkfs.ext4 -q -F -m 0 -L catamaran -O ^has_journal,^resize_inode \
@@ -157,8 +194,8 @@ if ! stamp_is initramfs.img "$inputs"; then
   build_initramfs
   echo "$inputs" >"$out/.initramfs.img.stamp"
 fi
-[ -z "$suite" ] || exit 0
-if ! stamp_is writable.img "$script $writable_bytes"; then
+if [ -z "$suite" ] && ! stamp_is writable.img "$script $writable_bytes"; then
   build_writable
   echo "$script $writable_bytes" >"$out/.writable.img.stamp"
 fi
+say "the guest is in $out: Linux $(basename "$modules"), $(du -shc "$out"/vmlinuz "$out"/initramfs.img | tail -1 | cut -f1)"
