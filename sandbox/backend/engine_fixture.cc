@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "sandbox/kernel/cgroup.h"
+#include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/process.h"
 
 namespace catamaran {
@@ -64,6 +65,14 @@ void EngineTest::TearDown() {
 }
 
 // ---- Specs ----
+
+Status EngineTest::CanIdMapImages() {
+  ASSIGN_OR_RETURN(const auto users, MakeUserNamespace({"0 100000 65536\n", "0 100000 65536\n"}));
+  ASSIGN_OR_RETURN(const auto copy, CloneMount(AT_FDCWD, folder_, Recursion::kOne));
+  auto mapped = IdMapMount(copy.get(), users.get(), Recursion::kOne);
+  if (!mapped) return tl::unexpected(std::move(mapped).error().While("id-map " + folder_.string()));
+  return {};
+}
 
 fs::path EngineTest::MakeImage(const std::string& name) {
   const fs::path image = folder_ / "images" / name;

@@ -42,6 +42,9 @@ class EngineTest : public ::testing::Test {
   spec::ContainerSpec ProbeSpec(const std::string& id, const std::vector<std::string>& words);
   // An image: an empty folder with the probe in it.
   std::filesystem::path MakeImage(const std::string& name);
+  // Why not, where this kernel cannot id-map the file system in which those folders are: nothing
+  // runs in a user namespace then.
+  Status CanIdMapImages();
   // Path of a new network namespace, which the test keeps; owned by a new user namespace where maps
   // are given.
   std::string MakeNetworkNamespace();

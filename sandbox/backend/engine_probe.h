@@ -14,7 +14,7 @@ using ProbeVerbs = std::map<std::string, std::function<void(const std::vector<st
 // other, and reports what it sees as "key=value" lines. The test binary is it when it is started as
 // "probe": it is static, so it runs in an empty root file system, on the host and in a guest.
 //
-// The verbs and their arguments ("write:PATH:TEXT") are in the table at the end of the .cc file;
+// The verbs and their arguments ("write:PATH:TEXT") are in the table at the ends of the .cc files;
 // `more` are the test program's own.
 int RunProbe(int argc, char** argv, const ProbeVerbs& more = {});
 

@@ -239,7 +239,7 @@ TEST_F(Mounts, TmpfsAndImagesAreMounted) {
   EXPECT_EQ(report["read /merged/sub/file"], "of another image");
 }
 
-TEST_F(Mounts, AMissingPartOfAnImageIsRefusedByName) {
+TEST_F(Mounts, AMissingPartOfAnImageIsRefusedByNameAndIsTheErrorsSubject) {
   CreateSandbox();
   auto spec = ProbeSpec("one", {});
   auto* image = spec.add_mounts();
@@ -251,6 +251,22 @@ TEST_F(Mounts, AMissingPartOfAnImageIsRefusedByName) {
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code, ErrorCode::kInvalidArgument);
   EXPECT_NE(created.error().message.find("no/such/part"), std::string::npos);
+  EXPECT_EQ(created.error().subject, ErrorSubject::kImageVolume);
+}
+
+TEST_F(Mounts, WhatElseCannotBeMountedIsNotTakenForAnImage) {
+  CreateSandbox();
+  auto spec = ProbeSpec("one", {});
+  *spec.add_mounts() = BindMount("/volume", folder_ / "volume");
+  spec.mutable_mounts(0)->set_propagation(spec::BIDIRECTIONAL);
+  auto created = Create(spec);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().subject, ErrorSubject::kUnnamed) << created.error().message;
+  spec = ProbeSpec("two", {});
+  spec.mutable_rootfs()->add_lower_directories(folder_ / "no/such/layer");
+  created = Create(spec);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().subject, ErrorSubject::kUnnamed) << created.error().message;
 }
 
 // A shared mount on `folder`, in the tests' own mount namespace.

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sandbox/backend/engine_fixture.h"
+#include "sandbox/container/hooks.h"
 
 namespace catamaran {
 namespace {
@@ -59,6 +60,7 @@ class Hooks : public EngineTest {
     return spec;
   }
 
+  static Deadline Soon() { return Deadline::After(std::chrono::seconds(30)); }
   std::string Note(const std::string& name) { return (Notes() / name).string(); }
   Report ReadNote(const std::string& name) {
     return ParseReport(ReadFile(Notes() / name).value_or(""));
@@ -303,6 +305,48 @@ TEST_F(Hooks, ThatFailAfterTheEndAreOnlyTold) {
   ASSERT_FALSE(events_.empty());
   EXPECT_EQ(events_.back().warning().container_id(), "one");
   EXPECT_NE(events_.back().warning().text().find("poststop[0]"), std::string::npos);
+}
+
+// Whoever cleans up after an engine that was killed finds in the bundles what it had not done.
+TEST_F(Hooks, OfTheEndAreFoundByWhoeverCleansUp) {
+  for (const char* id : {"one", "two"}) {
+    auto spec = ProbeSpec(id, {"echo:x"});
+    (*spec.mutable_annotations())["color"] = "blue";
+    Add(spec, kPoints[5], {"to:" + Note(id), "stdin"});
+    Add(spec, kPoints[5], {std::string("exit:") + (id == std::string("one") ? "0" : "3")});
+    ASSERT_TRUE(Create(spec));
+  }
+  ASSERT_TRUE(Create(ProbeSpec("three", {"echo:x"})));
+  const std::string bundles = (folder_ / "state/bundles").string();
+  EXPECT_FALSE(Noted("one"));
+  const std::string failures = RunLeftHooks(bundles, Soon());
+  EXPECT_EQ(failures.find("container two: hook poststop[1]"), 0u) << failures;
+  EXPECT_NE(failures.find("exit status 3"), std::string::npos) << failures;
+  for (const char* id : {"one", "two"}) {
+    const Json state = Json::parse(ReadNote(id)["stdin"], nullptr, false);
+    ASSERT_TRUE(state.is_object()) << id;
+    EXPECT_EQ(state["id"], id);
+    EXPECT_EQ(state["status"], "stopped");
+    EXPECT_EQ(state["annotations"]["color"], "blue");
+    std::filesystem::remove(Note(id));
+  }
+  EXPECT_EQ(ListDirectory(bundles).value(), std::vector<std::string>());
+  EXPECT_EQ(RunLeftHooks(bundles, Soon()), "");
+  EXPECT_FALSE(Noted("one")) << "they run once";
+  EXPECT_EQ(RunLeftHooks(bundles + "/absent", Soon()), "");
+}
+
+TEST_F(Hooks, OfTheEndThatHangAreLeftToTheNextWhoCleansUp) {
+  auto spec = ProbeSpec("one", {"echo:x"});
+  Add(spec, kPoints[5], {"to:" + Note("pid"), "pid", "forever"})->set_timeout_seconds(2);
+  ASSERT_TRUE(Create(spec));
+  const std::string bundles = (folder_ / "state/bundles").string();
+  const std::string failures = RunLeftHooks(bundles, Deadline::After(std::chrono::seconds(1)));
+  EXPECT_NE(failures.find("did not end within 1 s"), std::string::npos) << failures;
+  const int pid = atoi(ReadNote("pid")["pid"].c_str());
+  ASSERT_GT(pid, 1);
+  EXPECT_EQ(kill(pid, 0), -1);
+  EXPECT_EQ(ListDirectory(bundles).value(), std::vector<std::string>{"one"});
 }
 
 TEST_F(Hooks, WithoutAnAbsolutePathAreRefused) {

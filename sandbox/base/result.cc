@@ -43,6 +43,11 @@ Error Error::While(std::string_view doing) && {
   return std::move(*this);
 }
 
+Error Error::About(ErrorSubject what) && {
+  subject = what;
+  return std::move(*this);
+}
+
 ErrorCode CodeOfErrno(int error_number) {
   switch (error_number) {
     case ENOENT:

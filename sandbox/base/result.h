@@ -31,15 +31,24 @@ enum class ErrorCode {
 
 std::string_view ErrorCodeName(ErrorCode code);
 
-// What went wrong. Callers branch on `code` (or `system_errno`), never on the text. Each layer
-// prepends what it was doing (Error::While) and never repeats what is below.
+// What an error is about, where a caller far away tells it apart (spec::Error::Subject).
+enum class ErrorSubject {
+  kUnnamed = 0,
+  kImageVolume = 1,  // a mount of an image
+};
+
+// What went wrong. Callers branch on `code` (or `system_errno`, `subject`), never on the text. Each
+// layer prepends what it was doing (Error::While) and never repeats what is below.
 struct Error {
   ErrorCode code = ErrorCode::kUnknown;
   int system_errno = 0;  // 0 where no system call failed
   std::string message;
+  ErrorSubject subject = ErrorSubject::kUnnamed;
 
   // Returns this error with "doing: " before its message.
   Error While(std::string_view doing) &&;
+  // Returns this error with that subject.
+  Error About(ErrorSubject what) &&;
 };
 
 template <typename T>

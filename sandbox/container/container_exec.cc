@@ -2,6 +2,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "sandbox/container/cgroup_entry.h"
 #include "sandbox/container/container.h"
 #include "sandbox/container/init.h"
 
@@ -45,10 +46,9 @@ Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
   ContainerProcess::Options options;
   options.terminal = request.terminal();
   options.start = Launcher::Signal::kTold;
-  if (sandbox_.cgroups->kind() == CgroupTree::Kind::kUnified)
-    options.clone.cgroup_fd = cgroup_->clone_fd();
-  else
-    input.cgroup = &*cgroup_;
+  const CgroupEntry entry = EntryInto(*sandbox_.cgroups, *cgroup_);
+  options.clone.cgroup_fd = entry.clone_fd;
+  input.cgroup = entry.join;
   std::optional<ScopedNamespace> scope;
   if (spec_.pid() != spec::NODE) {
     ASSIGN_OR_RETURN(scope, ScopedNamespace::Enter(init_->pidfd(), CLONE_NEWPID));

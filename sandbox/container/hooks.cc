@@ -1,8 +1,11 @@
 #include "sandbox/container/hooks.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "sandbox/base/files.h"
@@ -16,6 +19,8 @@ using HookList = google::protobuf::RepeatedPtrField<spec::Hook>;
 
 constexpr const char* kOciVersion = "1.2.0";
 constexpr int kMostHooks = 256;
+// In the bundle: a spec::ContainerSpec of what a hook after the container's end is told.
+constexpr const char* kLeftHooks = "poststop";
 
 struct PointFacts {
   const char* name;
@@ -76,6 +81,31 @@ Status CheckHook(const spec::Hook& hook, const std::string& field) {
   return {};
 }
 
+Status WriteLeftHooks(const HookContainer& container) {
+  if (container.hooks.poststop().empty()) return {};
+  spec::ContainerSpec left;
+  left.set_container_id(container.id);
+  *left.mutable_hooks()->mutable_poststop() = container.hooks.poststop();
+  left.mutable_annotations()->insert(container.annotations.begin(), container.annotations.end());
+  return ReplaceFile(container.bundle + "/" + kLeftHooks, left.SerializeAsString(), 0600,
+                     Durability::kProcessCrash);
+}
+
+std::string RunLeftHooksOf(const std::string& bundle, Deadline deadline) {
+  spec::ContainerSpec left;
+  const auto text = ReadFile(bundle + "/" + kLeftHooks);
+  if (!text || !left.ParseFromString(*text)) return "";
+  HookContainer container{left.hooks(), left.container_id(), {}, bundle};
+  container.annotations.insert(left.annotations().begin(), left.annotations().end());
+  const auto most = std::chrono::ceil<std::chrono::seconds>(deadline.Remaining()).count();
+  for (auto& hook : *container.hooks.mutable_poststop()) {
+    const int64_t own = hook.timeout_seconds() > 0 ? int64_t{hook.timeout_seconds()}
+                                                   : int64_t{kDefaultHookTimeoutSeconds};
+    hook.set_timeout_seconds(static_cast<uint32_t>(std::clamp<int64_t>(most, 1, own)));
+  }
+  return RunAllHooks(container, HookPoint::kPoststop, 0);
+}
+
 // Runs them; whether to go on after one that failed is the caller's.
 template <typename OnFailure>
 Status ForEachHook(const HookContainer& container, HookPoint point, pid_t pid,
@@ -128,6 +158,23 @@ std::string RunAllHooks(const HookContainer& container, HookPoint point, pid_t p
   return failures;
 }
 
+std::string RunLeftHooks(const std::string& bundles, Deadline deadline) {
+  const auto folder = OpenFile(bundles, O_RDONLY | O_DIRECTORY);
+  if (!folder) return "";
+  if (flock(folder->get(), LOCK_EX) != 0) return "lock " + bundles;
+  const auto names = ListDirectory(bundles);
+  std::string failures;
+  for (const auto& name : names ? *names : std::vector<std::string>()) {
+    const std::string bundle = bundles + "/" + name;
+    const std::string failed = RunLeftHooksOf(bundle, deadline);
+    if (!failed.empty())
+      failures += fmt::format("{}container {}: {}", failures.empty() ? "" : "\n", name, failed);
+    if (deadline.expired()) break;
+    (void)RemoveTree(bundle);
+  }
+  return failures;
+}
+
 Status WriteBundle(const HookContainer& container, const spec::ProcessSpec& process, int root_fd) {
   char root[PATH_MAX];
   const std::string link = fmt::format("/proc/self/fd/{}", root_fd);
@@ -144,6 +191,7 @@ Status WriteBundle(const HookContainer& container, const spec::ProcessSpec& proc
       {"annotations", container.annotations},
   };
   RETURN_IF_ERROR(MakeDirectories(container.bundle, 0700));
+  RETURN_IF_ERROR(WriteLeftHooks(container));
   return ReplaceFile(container.bundle + "/config.json", Text(config), 0600,
                      Durability::kProcessCrash);
 }

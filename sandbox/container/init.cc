@@ -10,6 +10,7 @@
 #include "sandbox/container/id_maps.h"
 #include "sandbox/container/init_steps.h"
 #include "sandbox/container/mount_steps.h"
+#include "sandbox/container/scheduling.h"
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/process.h"
 #include "sandbox/kernel/safe_path.h"
@@ -103,6 +104,8 @@ Result<std::optional<ProcHandle>> OpenProcForLabels(const ExecInput& input) {
 Result<ProcessUser> PrepareExec(const ExecInput& input) {
   BeginSession();
   RETURN_IF_ERROR(SetOomScore(*input.process));
+  // As its container's first process has them, which is what OCI runtimes do.
+  RETURN_IF_ERROR(ApplyScheduling(*input.process, 0));
   ASSIGN_OR_RETURN(auto null_device, OpenFile("/dev/null", O_RDWR | O_NOFOLLOW));
   RETURN_IF_ERROR(EnterContainer(input));
   ASSIGN_OR_RETURN(auto root, OpenFile("/", O_PATH | O_DIRECTORY));

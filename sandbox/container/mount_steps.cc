@@ -121,7 +121,10 @@ Status MountSteps::MountOne(const PlannedMount& mount, UniqueFd source, RootfsBu
 Status MountSteps::MountAll(RootfsBuilder& builder) {
   for (size_t i = 0; i < plan_.mounts.size(); ++i) {
     const PlannedMount& mount = plan_.mounts[i];
-    RETURN_IF_ERROR(Named(MountOne(mount, TakeSource(i), builder), DescribeMount(mount)));
+    auto mounted = Named(MountOne(mount, TakeSource(i), builder), DescribeMount(mount));
+    if (!mounted && mount.kind == MountKind::kImage)
+      return tl::unexpected(std::move(mounted).error().About(ErrorSubject::kImageVolume));
+    RETURN_IF_ERROR(std::move(mounted));
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include "sandbox/container/id_maps.h"
 #include "sandbox/container/plan_mounts.h"
 #include "sandbox/container/sysctls.h"
+#include "sandbox/spec/scheduling.h"
 
 namespace catamaran {
 namespace {
@@ -39,7 +40,7 @@ Status CheckProcess(const spec::ProcessSpec& process) {
     if (variable.find('=') == std::string::npos || variable[0] == '=' ||
         variable.find('\0') != std::string::npos)
       return Fail(ErrorCode::kInvalidArgument, "process.env \"{}\": KEY=VALUE is needed", variable);
-  return {};
+  return CheckScheduling(process, "process.");
 }
 
 Status CheckRootfs(const spec::RootfsSpec& rootfs) {

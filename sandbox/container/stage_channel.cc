@@ -13,6 +13,7 @@ std::string EncodeError(const Error& error) {
   message.set_code(static_cast<uint32_t>(error.code));
   message.set_system_errno(error.system_errno);
   message.set_message(error.message.substr(0, kMaximumPacket / 2));
+  message.set_subject(static_cast<spec::Error::Subject>(error.subject));
   return message.SerializeAsString();
 }
 
@@ -32,8 +33,8 @@ Result<StageMessage> Decode(std::string_view packet, UniqueFd descriptor) {
       break;
     case StageMessage::Kind::kFailed:
       if (!error.ParseFromString(payload)) break;
-      message.error =
-          Error{static_cast<ErrorCode>(error.code()), error.system_errno(), error.message()};
+      message.error = Error{static_cast<ErrorCode>(error.code()), error.system_errno(),
+                            error.message(), static_cast<ErrorSubject>(error.subject())};
       return message;
     case StageMessage::Kind::kStart:
     case StageMessage::Kind::kBuilt:

@@ -64,6 +64,9 @@ class HostileContainer : public EngineTest {
   // CVE-2022-0811: values of two sysctls of the machine are left as they are, or not.
   std::vector<std::string> WaysToAnotherSysctl();
   bool ChangeMachinesSysctl(const std::string& way);
+  // CVE-2025-47291: how many children a process in a user namespace of its pod's could make at
+  // once, and one that is exec'd there, where both are allowed twenty processes.
+  std::pair<int, int> ForksInAUserNamespace();
   // CVE-2026-47262, CVE-2024-9676: how a start ended, or "" where it did not within two seconds.
   std::string StartWithGiantUserFile(const std::string& name);
   std::string StartWithFifoForUserFile(const std::string& name);

@@ -74,6 +74,13 @@ TEST_F(HostileContainers, FifosForUserFilesAreRefusedAtOnce) {
   }
 }
 
+TEST_F(HostileSandboxes, LimitsHoldInAUserNamespace) {
+  if (auto mapped = CanIdMapImages(); !mapped) GTEST_SKIP() << mapped.error().message;
+  const auto [started, executed] = ForksInAUserNamespace();
+  EXPECT_LT(started, 20);
+  EXPECT_LT(executed, 20);
+}
+
 TEST_F(HostileSandboxes, NoSysctlOfTheMachineIsChanged) {
   for (const auto& way : WaysToAnotherSysctl()) EXPECT_FALSE(ChangeMachinesSysctl(way)) << way;
 }

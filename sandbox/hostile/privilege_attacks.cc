@@ -115,6 +115,29 @@ bool HostileContainer::ChangeMachinesSysctl(const std::string& way) {
   return changed;
 }
 
+std::pair<int, int> HostileContainer::ForksInAUserNamespace() {
+  constexpr char kForks[] = "forks:200";
+  auto sandbox = SandboxSpec();
+  for (auto* mappings : {sandbox.mutable_user_namespace()->mutable_uids(),
+                         sandbox.mutable_user_namespace()->mutable_gids()}) {
+    auto* range = mappings->Add();
+    range->set_host_id(100000);
+    range->set_length(65536);
+  }
+  const IdMaps maps{"0 100000 65536\n", "0 100000 65536\n"};
+  sandbox.set_network_namespace(MakeNetworkNamespace(maps));
+  CreateSandbox(sandbox);
+  auto spec = ProbeSpec(NextId(), {kForks, "forever"});
+  spec.mutable_resources()->set_pids_limit(20);
+  const std::string id = spec.container_id();
+  EXPECT_TRUE(Create(spec) && Start(id));
+  WaitForOutput(id, "forks=");
+  EXPECT_TRUE(Exec(id, "e", {"/probe", kForks}));
+  WaitExit(id, "e");
+  return {std::stoi(ParseReport(Stdout(id))["forks"]),
+          std::stoi(ParseReport(Stdout(id, "e"))["forks"])};
+}
+
 std::string HostileContainer::StartWithGiantUserFile(const std::string& name) {
   const fs::path image = HostileImage("giant");
   std::ofstream(image / "etc" / name).flush();

@@ -43,10 +43,11 @@ ProcessEnd EndOf(const siginfo_t& info) {
 
 constexpr size_t kLongestReport = 64 << 10;
 
-// A child task's report: an error code, an errno and a text.
+// A child task's report: an error without its text, which follows.
 struct ReportHead {
   uint32_t code = 0;  // 0: it worked
   int32_t system_errno = 0;
+  ErrorSubject subject = ErrorSubject::kUnnamed;
 };
 
 }  // namespace
@@ -168,6 +169,7 @@ Status ChildTask::Clone(EventLoop& loop, Work work) {
                      if (!outcome) {
                        head.code = static_cast<uint32_t>(outcome.error().code);
                        head.system_errno = outcome.error().system_errno;
+                       head.subject = outcome.error().subject;
                      }
                      std::string report(reinterpret_cast<const char*>(&head), sizeof head);
                      report += outcome ? *outcome : outcome.error().message;
@@ -195,8 +197,8 @@ void ChildTask::OnReadable() {
   std::copy_n(received_.data(), sizeof head, reinterpret_cast<char*>(&head));
   std::string text = received_.substr(sizeof head);
   if (head.code == 0) return Finish(std::move(text));
-  Finish(
-      tl::unexpected(Error{static_cast<ErrorCode>(head.code), head.system_errno, std::move(text)}));
+  Finish(tl::unexpected(
+      Error{static_cast<ErrorCode>(head.code), head.system_errno, std::move(text), head.subject}));
 }
 
 void ChildTask::Finish(Result<std::string> outcome) {

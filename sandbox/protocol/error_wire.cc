@@ -38,6 +38,7 @@ spec::Error ErrorToWire(const Error& error) {
   wire.set_code(static_cast<uint32_t>(error.code));
   wire.set_system_errno(error.system_errno);
   wire.set_message(ValidUtf8(std::string_view(error.message).substr(0, kMaxErrorText)));
+  wire.set_subject(static_cast<spec::Error::Subject>(error.subject));
   return wire;
 }
 
@@ -49,6 +50,8 @@ Error ErrorFromWire(const spec::Error& wire) {
   error.code = known ? static_cast<ErrorCode>(wire.code()) : ErrorCode::kUnknown;
   error.system_errno = wire.system_errno();
   error.message = wire.message().substr(0, kMaxErrorText);
+  // One of a newer build is none to this one.
+  if (wire.subject() == spec::Error::IMAGE_VOLUME) error.subject = ErrorSubject::kImageVolume;
   return error;
 }
 

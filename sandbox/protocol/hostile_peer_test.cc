@@ -158,15 +158,19 @@ TEST(HostileClient, AClientThatDoesNotReadLosesItsConnectionNotTheServerItsMemor
 }
 
 TEST(ErrorWire, SurvivesTheJourneyAndIsMadeReadable) {
-  const Error error{ErrorCode::kNotFound, ENOENT, "no caf\xC3\xA9 at \xFF\xC3"};
+  const Error error{ErrorCode::kNotFound, ENOENT, "no caf\xC3\xA9 at \xFF\xC3",
+                    ErrorSubject::kImageVolume};
   const Error back = ErrorFromWire(ErrorToWire(error));
   EXPECT_EQ(back.code, ErrorCode::kNotFound);
   EXPECT_EQ(back.system_errno, ENOENT);
   EXPECT_EQ(back.message, "no caf\xC3\xA9 at ??");
+  EXPECT_EQ(back.subject, ErrorSubject::kImageVolume);
   spec::Error strange;
   strange.set_code(4711);
+  strange.set_subject(static_cast<spec::Error::Subject>(4711));
   strange.set_message(std::string(100'000, 'x'));
   EXPECT_EQ(ErrorFromWire(strange).code, ErrorCode::kUnknown);
+  EXPECT_EQ(ErrorFromWire(strange).subject, ErrorSubject::kUnnamed);
   EXPECT_EQ(ErrorFromWire(strange).message.size(), kMaxErrorText);
 }
 
