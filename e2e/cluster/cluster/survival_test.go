@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// What must not disturb pods that run: the containers are the same, and can be used, resized, stopped.
+func TestPodsOutlive(t *testing.T) {
+	disturbances := []struct {
+		name string
+		do   func(*space)
+	}{
+		{"KubeletRestart", func(s *space) {
+			succeed(s, cluster.Kubelet.Stop())
+			succeed(s, cluster.Kubelet.Start())
+		}},
+		{"RuntimeRestart", func(s *space) {
+			succeed(s, cluster.Runtime.Stop())
+			succeed(s, cluster.Runtime.Start())
+		}},
+		{"RuntimeKill", func(s *space) {
+			cluster.Runtime.Kill()
+			succeed(s, cluster.Runtime.Start())
+		}},
+	}
+	for _, disturbance := range disturbances {
+		t.Run(disturbance.name, func(t *testing.T) {
+			onEveryHandler(t, func(s *space) {
+				s.runPod("server", serverPod)
+				s.outlives("server", func() { disturbance.do(s) })
+			})
+		})
+	}
+}
+
+// CATAMARAN_OTHER_PROGRAMS is the folder of another build: pods made by one are taken over by the other.
+func TestPodsOutliveAnUpgradeAndTheWayBack(t *testing.T) {
+	other := os.Getenv("CATAMARAN_OTHER_PROGRAMS")
+	if other == "" {
+		t.Skip("there is no other build to change to: set CATAMARAN_OTHER_PROGRAMS to the bin folder of one")
+	}
+	programs := os.Getenv("CATAMARAN_PROGRAMS")
+	onEveryHandler(t, func(s *space) {
+		change := func(to string) func() {
+			return func() {
+				succeed(s, cluster.Runtime.Stop())
+				cluster.Runtime.UsePrograms(to)
+				succeed(s, cluster.Runtime.Start())
+			}
+		}
+		defer change(programs)()
+		s.runPod("server", serverPod)
+		s.outlives("server", change(other))
+		s.runPod("sized", guaranteedPod) // made by the other build
+		s.outlives("server", change(programs))
+		s.kubectl("patch", "pod", "sized", "--subresource=resize", "-p",
+			`{"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "300m"}, "limits": {"cpu": "300m"}}}]}}`)
+		s.eventually("the other build's pod is resized", func() error {
+			if cpu := s.field("pod/sized", ".status.containerStatuses[0].resources.limits.cpu"); cpu != "300m" {
+				return fmt.Errorf("cpu %s", cpu)
+			}
+			return nil
+		})
+		s.kubectl("delete", "pod", "server", "sized", "--wait", kubectlPatience)
+	})
+}
+
+func (s *space) outlives(pod string, disturb func()) {
+	s.t.Helper()
+	containers := s.field("pod/"+pod, ".status.containerStatuses[*].containerID")
+	address := s.field("pod/"+pod, ".status.podIP")
+	disturb()
+	s.kubectl("wait", "--for=condition=Ready", kubectlPatience, "node/node0")
+	s.eventually("exec works again", func() error {
+		if answer := s.try("exec", pod, "--", "echo", "still here"); answer != "still here\n" {
+			return fmt.Errorf("%q", answer)
+		}
+		return nil
+	})
+	s.waitReady("pod/" + pod)
+	s.equal("containers", s.field("pod/"+pod, ".status.containerStatuses[*].containerID"), containers)
+	s.equal("address", s.field("pod/"+pod, ".status.podIP"), address)
+	s.equal("page", page(s, address+":8080"), "I am "+pod+"\n")
+}
+
+func succeed(s *space, err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}

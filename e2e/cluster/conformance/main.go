@@ -1,0 +1,116 @@
+// Command conformance runs Kubernetes' own suite in a cluster of its own, with pods on one handler by
+// default, and holds what it says against the table of what this kind of machine is known to pass.
+// See README.md.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"catamaran/e2e/cluster/node"
+)
+
+type options struct {
+	cluster node.ClusterOptions
+	table   string
+	focus   string
+	update  bool
+	procs   int
+	report  string
+}
+
+func main() {
+	var o options
+	gates := flag.String("gates", "cri", "cri: everything the kubelet can ask of the CRI; default: Kubernetes' own choice")
+	flag.StringVar(&o.cluster.Runtime.Programs, "programs", "", "the folder of catamaran and catamaran-shim")
+	flag.StringVar(&o.cluster.Runtime.Kind, "runtime", "catamaran", "catamaran, or containerd for comparison")
+	flag.StringVar(&o.cluster.Runtime.DefaultHandler, "default-handler", "ns", "of pods without a RuntimeClass")
+	flag.StringVar(&o.cluster.Kubernetes, "kubernetes", "", "the folder of Kubernetes' programs, ginkgo and e2e.test among them")
+	flag.StringVar(&o.table, "table", "", "the table of specs")
+	flag.StringVar(&o.focus, "focus", `\[Conformance\]`, "which specs: a regular expression")
+	flag.BoolVar(&o.update, "update", false, "write what was seen into the table; reasons that are there stay")
+	flag.IntVar(&o.procs, "procs", 3, "specs at a time, of those that are not [Serial]")
+	flag.StringVar(&o.report, "report", "", "also keep JUnit's report in this file")
+	flag.Parse()
+	if o.cluster.Runtime.Programs == "" || o.cluster.Kubernetes == "" || o.table == "" {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if *gates == "cri" {
+		o.cluster.Gates = node.CRIGates
+	}
+	os.Exit(node.Run("catamaran-conformance", func(world *node.World) int {
+		ok, err := run(world, o)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "conformance:", err)
+		}
+		if err != nil || !ok {
+			return 1
+		}
+		return 0
+	}))
+}
+
+func run(world *node.World, o options) (ok bool, err error) {
+	expected, err := readTable(o.table)
+	if err != nil {
+		return false, err
+	}
+	cluster, err := world.StartCluster(o.cluster)
+	if err != nil {
+		return false, err
+	}
+	defer cluster.Stop()
+	report := o.report
+	if report == "" {
+		report = filepath.Join(world.Folder, "report.xml")
+	}
+	// That specs failed is in the report; that there is no report is an error.
+	_ = os.Remove(report)
+	ended := runSuite(world, o, skipOf(expected, o.update), report)
+	seen, err := readReport(report)
+	if err != nil {
+		return false, fmt.Errorf("the suite (%v) left no report: %w", ended, err)
+	}
+	if o.update {
+		return true, writeTable(o.table, expected, seen)
+	}
+	return compare(expected, seen), nil
+}
+
+// skipOf names the specs that are known not to run here, so that none waits for what never comes.
+func skipOf(expected table, update bool) string {
+	if update {
+		return ""
+	}
+	var names []string
+	for name, row := range expected {
+		if row.result != passed {
+			names = append(names, regexp.QuoteMeta(name))
+		}
+	}
+	return strings.Join(names, "|")
+}
+
+func runSuite(world *node.World, o options, skip, report string) error {
+	arguments := []string{
+		fmt.Sprintf("--procs=%d", o.procs), "--focus=" + o.focus, "--junit-report=" + filepath.Base(report),
+		"--output-dir=" + filepath.Dir(report), "--no-color", "--timeout=4h", "--keep-going", "--silence-skips",
+	}
+	if skip != "" {
+		arguments = append(arguments, "--skip="+skip)
+	}
+	arguments = append(arguments, filepath.Join(o.cluster.Kubernetes, "e2e.test"), "--",
+		"--provider=skeleton", "--kubeconfig="+world.Kubeconfig("admin"), "--num-nodes=1",
+		"--kubectl-path="+filepath.Join(o.cluster.Kubernetes, "kubectl"), "--delete-namespace=true",
+		"--disable-log-dump", "--dns-domain=cluster.local")
+	command := exec.Command(filepath.Join(o.cluster.Kubernetes, "ginkgo"), arguments...)
+	command.Env = append(os.Environ(), "PATH="+o.cluster.Kubernetes+":"+os.Getenv("PATH"), "KUBECONFIG="+world.Kubeconfig("admin"))
+	command.Stdout, command.Stderr = os.Stdout, os.Stderr
+	return command.Run()
+}
