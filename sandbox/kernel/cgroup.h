@@ -62,7 +62,11 @@ class CgroupTree : public std::enable_shared_from_this<CgroupTree> {
   // the roots ("/catamaran/4f1e", never "/"). On v2 the groups above it pass on the controllers
   // they have; on v1 a new group's empty cpuset is filled from the one above. A group that exists
   // already is opened. Undoes its own mkdirs where it fails. kInvalidArgument for a malformed path.
-  Result<Cgroup> Create(const std::string& path) const;
+  // With kNothing no group above it passes any controller on: for a group that shall take the
+  // processes of one above it, which must leave before that may pass on any (cgroup-v2.rst, "No
+  // Internal Process Constraint"). Needs another Create afterwards.
+  enum class Passing { kControllers, kNothing };
+  Result<Cgroup> Create(const std::string& path, Passing passing = Passing::kControllers) const;
   // kNotFound where no hierarchy has it; one that only some have (left by a crash) opens.
   Result<Cgroup> OpenGroup(const std::string& path) const;
   bool Exists(const std::string& path) const;

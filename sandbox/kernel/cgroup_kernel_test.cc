@@ -22,6 +22,26 @@ TEST_P(CgroupKernelTest, HoldsTheProcessesAttachedToIt) {
   EXPECT_EQ(above.Children().value(), std::vector<std::string>{"one"});
 }
 
+// What systemd's scopes ask for: their process is in the group that shall have groups below it.
+TEST_P(CgroupKernelTest, TakesTheProcessesOutOfTheGroupAbove) {
+  const Cgroup scope = Make("scope");
+  const pid_t child = RunSleeper(scope);
+  const std::string leaf = base_ + "/scope/pod/shim";
+  const auto busy = tree_->Create(leaf);
+  EXPECT_EQ(busy.has_value(), tree_->Unified() == nullptr) << "v2 lets no such group pass any on";
+  const auto bare = tree_->Create(leaf, CgroupTree::Passing::kNothing);
+  ASSERT_TRUE(bare) << bare.error().message;
+  ASSERT_TRUE(bare->Attach(child));
+  const auto whole = tree_->Create(leaf);
+  ASSERT_TRUE(whole) << whole.error().message;
+  EXPECT_EQ(scope.Processes(Cgroup::Depth::kGroup).value(), std::vector<pid_t>{});
+  EXPECT_EQ(whole->Processes(Cgroup::Depth::kGroup).value(), std::vector<pid_t>{child});
+  if (!Controls("pids")) return;
+  spec::Resources resources;
+  resources.set_pids_limit(7);
+  EXPECT_TRUE(whole->Apply(resources)) << "it has the controllers";
+}
+
 TEST_P(CgroupKernelTest, KillsEveryProcessBelowIncludingFrozenOnes) {
   const Cgroup one = Make("one");
   const Cgroup two = Make("two");

@@ -70,19 +70,23 @@ Result<CgroupHierarchy> UnifiedAt(UniqueFd root, std::string mount) {
   return hierarchy;
 }
 
-// Lets the groups below `directory` have the controllers that it has itself.
+// Lets the groups below `directory` have the controllers that it has itself. All or none: with some
+// of them alone a group that holds processes becomes the root of a threaded subtree, and the groups
+// below it are of no use to anybody (cgroup-v2.rst, "Threads").
 Status PassControllersOn(int directory) {
   ASSIGN_OR_RETURN(const auto available, ReadCgroupFile(directory, "cgroup.controllers"));
   ASSIGN_OR_RETURN(const auto passed, ReadCgroupFile(directory, "cgroup.subtree_control"));
   const auto has = Split(available, ' ');
   const auto done = Split(passed, ' ');
+  std::string missing;
   for (const char* controller : kPassedOn) {
     if (std::find(has.begin(), has.end(), controller) == has.end()) continue;
     if (std::find(done.begin(), done.end(), controller) != done.end()) continue;
-    RETURN_IF_ERROR(
-        WriteExistingAt(directory, "cgroup.subtree_control", std::string("+") + controller));
-    AbortStep();
+    missing += fmt::format("{}+{}", missing.empty() ? "" : " ", controller);
   }
+  if (missing.empty()) return {};
+  RETURN_IF_ERROR(WriteExistingAt(directory, "cgroup.subtree_control", missing));
+  AbortStep();
   return {};
 }
 
@@ -100,8 +104,9 @@ Status InheritCpuset(int parent, int child) {
 
 // One step down the path, making the group where it is missing.
 Result<UniqueFd> Descend(const CgroupHierarchy& hierarchy, const UniqueFd& parent,
-                         const std::string& name, Cleanup& cleanup) {
-  if (hierarchy.v2) RETURN_IF_ERROR(PassControllersOn(parent.get()));
+                         const std::string& name, CgroupTree::Passing passing, Cleanup& cleanup) {
+  if (hierarchy.v2 && passing == CgroupTree::Passing::kControllers)
+    RETURN_IF_ERROR(PassControllersOn(parent.get()));
   if (mkdirat(parent.get(), name.c_str(), 0755) == 0) {
     const int undo_fd = fcntl(parent.get(), F_DUPFD_CLOEXEC, 0);
     cleanup.Add(
@@ -173,7 +178,7 @@ const CgroupHierarchy* CgroupTree::Unified() const {
   return nullptr;
 }
 
-Result<Cgroup> CgroupTree::Create(const std::string& path) const {
+Result<Cgroup> CgroupTree::Create(const std::string& path, Passing passing) const {
   ASSIGN_OR_RETURN(const auto parts, SplitPath(path));
   Cleanup cleanup;
   std::vector<Cgroup::Directory> directories;
@@ -181,7 +186,7 @@ Result<Cgroup> CgroupTree::Create(const std::string& path) const {
     UniqueFd current(fcntl(hierarchy.root.get(), F_DUPFD_CLOEXEC, 0));
     if (!current.valid()) return FailWithErrno("duplicate the root of {}", hierarchy.mount);
     for (const auto& part : parts) {
-      auto next = Descend(hierarchy, current, part, cleanup);
+      auto next = Descend(hierarchy, current, part, passing, cleanup);
       if (!next)
         return tl::unexpected(std::move(next).error().While(
             fmt::format("make cgroup {} in hierarchy {}", path, hierarchy.mount)));

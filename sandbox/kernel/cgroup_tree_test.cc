@@ -95,14 +95,20 @@ TEST_F(CgroupTreeTest, MakesTheGroupInEveryHierarchy) {
   EXPECT_EQ(tree->OpenGroup("/pods/two").error().code, ErrorCode::kNotFound);
 }
 
-TEST_F(CgroupTreeTest, PassesControllersOnAboveTheGroupOnly) {
-  UnifiedFiles(".", "memory");
+TEST_F(CgroupTreeTest, PassesControllersOnAboveTheGroupOnlyAndAllAtOnce) {
+  UnifiedFiles(".", "cpu memory rdma pids");
   UnifiedFiles("pods", "memory");
   UnifiedFiles("pods/one", "memory");
   ASSERT_TRUE(Open().value()->Create("/pods/one"));
-  EXPECT_EQ(Content("cgroup.subtree_control"), "+memory");
+  EXPECT_EQ(Content("cgroup.subtree_control"), "+cpu +memory +pids");
   EXPECT_EQ(Content("pods/cgroup.subtree_control"), "+memory");
   EXPECT_EQ(Content("pods/one/cgroup.subtree_control"), "\n");
+}
+
+TEST_F(CgroupTreeTest, PassesNothingOnWhereItIsToldSo) {
+  UnifiedFiles(".", "memory");
+  ASSERT_TRUE(Open().value()->Create("/pods/one", CgroupTree::Passing::kNothing));
+  EXPECT_EQ(Content("cgroup.subtree_control"), "\n");
 }
 
 TEST_F(CgroupTreeTest, LeavesControllersThatAreOnAlready) {
