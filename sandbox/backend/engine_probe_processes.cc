@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -76,8 +77,10 @@ void Priorities(const Arguments&) {
     return Report("scheduler", strerrorname_np(errno));
   std::ostringstream text;
   text << scheduler.policy << " nice " << scheduler.nice << " priority " << scheduler.priority
-       << " flags " << scheduler.flags << " times " << scheduler.runtime << ","
-       << scheduler.deadline << "," << scheduler.period;
+       << " flags " << scheduler.flags;
+  // Of the others newer kernels tell how long a slice is.
+  if (scheduler.policy == SCHED_DEADLINE)
+    text << " times " << scheduler.runtime << "," << scheduler.deadline << "," << scheduler.period;
   Report("scheduler", text.str());
 }
 

@@ -257,8 +257,7 @@ TEST_F(Mounts, AMissingPartOfAnImageIsRefusedByNameAndIsTheErrorsSubject) {
 TEST_F(Mounts, WhatElseCannotBeMountedIsNotTakenForAnImage) {
   CreateSandbox();
   auto spec = ProbeSpec("one", {});
-  *spec.add_mounts() = BindMount("/volume", folder_ / "volume");
-  spec.mutable_mounts(0)->set_propagation(spec::BIDIRECTIONAL);
+  *spec.add_mounts() = BindMount("/probe/below", folder_ / "volume");
   auto created = Create(spec);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().subject, ErrorSubject::kUnnamed) << created.error().message;
