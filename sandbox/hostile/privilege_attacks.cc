@@ -1,6 +1,7 @@
 // Privileges that a program is not to have, and sizes that it is not to cost.
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
@@ -134,6 +135,8 @@ std::pair<int, int> HostileContainer::ForksInAUserNamespace() {
   WaitForOutput(id, "forks=");
   EXPECT_TRUE(Exec(id, "e", {"/probe", kForks}));
   WaitExit(id, "e");
+  EXPECT_TRUE(Signal(id, SIGKILL));
+  WaitExit(id);
   return {std::stoi(ParseReport(Stdout(id))["forks"]),
           std::stoi(ParseReport(Stdout(id, "e"))["forks"])};
 }
