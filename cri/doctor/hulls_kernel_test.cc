@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 
 #include "cri/doctor/testing/broken.h"
 
@@ -154,7 +155,15 @@ const Row kVmRows[] = {
      {{"guest kernel", kMissing, "/etc/passwd: not a Linux kernel", "machine.kernel"}}},
     {"no initramfs",
      Vm(nullptr, "MACHINE initramfs: /no/initramfs\n"),
-     {{"guest initramfs", kMissing, "/no/initramfs", "machine.initramfs"}}},
+     {{"guest initramfs", kMissing, "/no/initramfs", "machine.initramfs"}},
+     {"guest agent"}},
+    {"a guest of another version",
+     Vm([] {
+       Write("/run/stamp", "6.1 script agent");
+       Bind("/run/stamp", std::filesystem::path(CATAMARAN_PROGRAM).parent_path() /
+                              "../guest/.initramfs.img.stamp");
+     }),
+     {{"guest agent", kDegraded, "another agent", "catamaran guest build"}}},
     {"a disk that is not formatted",
      Vm(nullptr, "MACHINE writable_disk: /etc/passwd\n"),
      {{"guest disk", kMissing, "not an ext4 image", "machine.writable_disk"}}},
