@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
+#include "cri/streaming/session_left.h"
+
 namespace catamaran {
 namespace {
 
@@ -157,11 +159,17 @@ void ProcessSession::Finish(const std::string& status) {
 
 void ProcessSession::OnClosed() {
   client_gone_ = true;
-  if (finished_ || !begun_) return done_();
-  if (!connected_) return;  // Begin comes
-  if (process_.ended_fd() < 0) {
-    if (in_) TellInputEnd();
-    return done_();
+  switch (LeftWithoutClient({.begun = begun_,
+                             .connected = connected_,
+                             .finished = finished_,
+                             .attached = connected_ && process_.ended_fd() < 0})) {
+    case SessionLeft::kNothing:
+      if (in_ && !finished_) TellInputEnd();
+      return done_();
+    case SessionLeft::kStart:
+      return;
+    case SessionLeft::kProcess:
+      break;
   }
   process_.OnClientGone();
   if (in_) in_->End();
