@@ -199,6 +199,7 @@ TEST(HostileLayer, ThatLeadsAnExtractorOutsideChangesNothingHere) {
   } attacks[] = {
       {"through a link", TarBuilder().Symlink("d", victim).File("d/planted", "x").Build(),
        "machine's 600 true"},
+      {"a name upwards", TarBuilder().File("../victim/planted", "x").Build(), "machine's 600 true"},
       {"an absolute name", TarBuilder().File(victim + "/file", "attacker's").Build(),
        "attacker's 644 false"},
       {"a setuid file through a link",

@@ -78,18 +78,6 @@ Status Unpack(int from, uint64_t size, int to, Deadline deadline) {
 
 }  // namespace
 
-Result<std::string> ImageArchive::Read(const std::string& name, size_t limit) const {
-  ASSIGN_OR_RETURN(const auto part, Find(name));
-  if (!part) return Fail(ErrorCode::kNotFound, "the image archive has no file {}", name);
-  if (part->size > limit)
-    return Fail(ErrorCode::kInvalidArgument, "{} has {} bytes, at most {} are allowed", name,
-                part->size, limit);
-  std::string content(part->size, '\0');
-  RETURN_IF_ERROR(
-      erofs::ReadExactly(part->file->get(), content.data(), content.size(), part->offset));
-  return content;
-}
-
 Result<std::unique_ptr<ImageArchive>> OpenImageArchive(const HostPath& source, UniqueFd scratch,
                                                        Deadline deadline) {
   ASSIGN_OR_RETURN(auto file, OpenFile(source.value(), O_RDONLY | O_NONBLOCK));

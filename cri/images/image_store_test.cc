@@ -1,60 +1,12 @@
-#include "cri/images/image_store.h"
-
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <fstream>
+// What a store takes in, finds, keeps and gives back.
 #include <thread>
 
 #include "cri/images/hasher.h"
 #include "cri/images/reference.h"
-#include "cri/images/sqlite.h"
-#include "cri/images/testing/image_builder.h"
-#include "cri/images/testing/tar_builder.h"
-#include "sandbox/base/files.h"
+#include "cri/images/testing/image_store_lab.h"
 
 namespace catamaran {
 namespace {
-
-TestImage Simple(const std::string& name, const std::string& content = "hello") {
-  return {.layers = {TarBuilder().Folder("etc/").File("etc/motd", content).Build()}, .name = name};
-}
-
-class ImageStoreTest : public testing::Test {
- protected:
-  void Open() {
-    store_.reset();
-    auto opened = ImageStore::Open(HostPath(scratch_ / "images"));
-    ASSERT_TRUE(opened) << opened.error().message;
-    store_ = std::move(*opened);
-  }
-  void SetUp() override { Open(); }
-
-  Result<std::vector<Image>> LoadTar(const std::string& bytes,
-                                     const ImageStore::LoadOptions& options = {}) {
-    WriteTestFile(scratch_ / "archive", bytes);
-    return store_->Load(HostPath(scratch_ / "archive"), options);
-  }
-  std::string Load(const TestImage& image) {
-    auto loaded = LoadTar(TarOf(OciLayoutFiles({image})));
-    EXPECT_TRUE(loaded) << loaded.error().message;
-    return loaded ? (*loaded)[0].id : "";
-  }
-  std::vector<std::string> Files(const std::string& folder) {
-    return ListDirectory(scratch_ / ("images/" + folder)).value();
-  }
-  std::optional<Image> Find(const std::string& reference) {
-    auto found = store_->Find(reference);
-    EXPECT_TRUE(found) << found.error().message;
-    return found ? *found : std::nullopt;
-  }
-
-  ScratchFolder scratch_{std::string("store-") +
-                         testing::UnitTest::GetInstance()->current_test_info()->name()};
-  std::unique_ptr<ImageStore> store_;
-};
 
 TEST_F(ImageStoreTest, LoadsEveryFormOfArchive) {
   int number = 0;
@@ -259,83 +211,6 @@ TEST_F(ImageStoreTest, FolderAttributesGetALayerOfTheirOwnWhereOverlayfsWouldLos
     ASSERT_TRUE(store_->DropLeasesExcept({}));
     EXPECT_TRUE(Files("merged").empty());
   }
-}
-
-TEST_F(ImageStoreTest, OneProcessAtATimeOwnsTheFolder) {
-  EXPECT_EQ(ImageStore::Open(HostPath(scratch_ / "images")).error().code,
-            ErrorCode::kFailedPrecondition);
-}
-
-TEST_F(ImageStoreTest, SweepsWhatNothingRefersToAtStart) {
-  Load(Simple("app"));
-  for (const char* name : {"blobs/feed.erofs", "merged/feed.erofs", "tmp/part.0"})
-    WriteTestFile(scratch_ / (std::string("images/") + name), "left behind");
-  Open();
-  EXPECT_EQ(Files("blobs").size(), 1u);
-  EXPECT_TRUE(Files("merged").empty());
-  EXPECT_TRUE(Files("tmp").empty());
-  EXPECT_TRUE(Find("app"));
-}
-
-TEST_F(ImageStoreTest, AnImageWhoseBlobIsCutOffIsForgottenAtStart) {
-  Load(Simple("app"));
-  ASSERT_EQ(truncate((scratch_ / ("images/blobs/" + Files("blobs")[0])).c_str(), 4096), 0);
-  Open();
-  EXPECT_FALSE(Find("app"));
-  EXPECT_TRUE(Files("blobs").empty());
-}
-
-TEST_F(ImageStoreTest, ADamagedBlobIsMadeAgainWhenItsImageIsLoaded) {
-  Load(Simple("app"));
-  const auto blob = scratch_ / ("images/blobs/" + Files("blobs")[0]);
-  const std::string good = ReadFile(blob).value();
-  std::string bad = good;
-  bad[5000] = static_cast<char>(bad[5000] ^ 1);
-  WriteTestFile(blob, bad);
-  Load(Simple("app"));
-  EXPECT_EQ(ReadFile(blob).value(), good);
-}
-
-// Bytes that this process has read from files so far.
-uint64_t BytesRead() {
-  const std::string text = ReadFile("/proc/self/io").value();
-  return std::stoull(text.substr(text.find("rchar: ") + 7));
-}
-
-TEST_F(ImageStoreTest, ABlobThatWasReadWholeIsNotReadAgain) {
-  constexpr size_t kBytes = 20 << 20;
-  const TestImage image{.layers = {TarBuilder().File("big", std::string(kBytes, 'x')).Build()}};
-  Load(image);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // see FileStamp::IsRecent
-  const uint64_t start = BytesRead();
-  Load(image);
-  const uint64_t first = BytesRead();
-  Load(image);
-  EXPECT_GE(first - start, kBytes);
-  EXPECT_LT(BytesRead() - first, kBytes);
-}
-
-// A power cut may have taken what the disk said it had.
-TEST_F(ImageStoreTest, ABlobFoundDamagedAfterABootTakesItsImagesWithIt) {
-  Load(Simple("app"));
-  const auto blob = scratch_ / ("images/blobs/" + Files("blobs")[0]);
-  std::string bad = ReadFile(blob).value();
-  bad[5000] = static_cast<char>(bad[5000] ^ 1);
-  WriteTestFile(blob, bad);
-  Open();  // checked already in this boot: by the time the store was made it was empty
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  store_.reset();
-  {
-    auto index = Database::Open((scratch_ / "images/index.db").string()).value();
-    ASSERT_TRUE(index.Run("INSERT OR REPLACE INTO facts VALUES ('checked_in', 'an earlier boot')"));
-  }
-  Open();
-  while (Find("app") && std::chrono::steady_clock::now() < end)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  EXPECT_FALSE(Find("app"));
-  EXPECT_TRUE(Files("blobs").empty());
-  Load(Simple("app"));
-  EXPECT_TRUE(Find("app"));
 }
 
 TEST_F(ImageStoreTest, PinnedImagesSaySoAndCanStillBeRemoved) {

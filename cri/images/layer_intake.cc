@@ -8,6 +8,7 @@
 #include "cri/images/layer/layer_converter.h"
 #include "cri/images/reference.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace.h"
 
 namespace catamaran {
 namespace {
@@ -68,9 +69,12 @@ Result<std::vector<BlobRecord>> LayerIntake::Take(const std::vector<IncomingLaye
   const Cancelled cancelled = [&] { return failed || (options.cancelled && options.cancelled()); };
   std::mutex error_mutex;
   std::optional<Error> first_error;
-  ForEachInParallel(layers, kMaximumThreads, [&](const IncomingLayer& layer) {
+  ForEachInParallel(layers, kMaximumThreads, [&, span = Span::Current()](const auto& layer) {
     if (failed) return;
-    auto record = TakeOne(layer, options, pins, cancelled);
+    const SpanScope scope(span);
+    StepSpan step("layer");
+    step.Note("layer.diff_id", layer.diff_id);
+    auto record = step.Outcome(TakeOne(layer, options, pins, cancelled));
     if (record) {
       records[static_cast<size_t>(&layer - layers.data())] = std::move(*record);
       return;
