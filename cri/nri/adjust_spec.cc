@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cri/config/ulimits.h"
+#include "cri/nri/adjust_scheduling.h"
 #include "cri/nri/apply_adjustment.h"
 #include "cri/nri/plugin_answers.h"
 #include "cri/translate/fields.h"
@@ -197,10 +198,6 @@ Status RefuseUnsupported(const nri::ContainerAdjustment& adjustment) {
     return UnsupportedField("linux.rdt", "no RDT classes are configured");
   if (linux.has_memory_policy())
     return UnsupportedField("linux.memory_policy", "memory policies are not set");
-  if (linux.has_io_priority())
-    return UnsupportedField("linux.io_priority", "I/O priorities are not set");
-  if (linux.has_scheduler())
-    return UnsupportedField("linux.scheduler", "scheduling policies are not set");
   return {};
 }
 
@@ -214,6 +211,7 @@ Status AdjustSpec(const nri::ContainerAdjustment& adjustment, spec::ContainerSpe
   RETURN_IF_ERROR(AdjustRlimits(adjustment, process));
   if (adjustment.has_hooks())
     RETURN_IF_ERROR(AddHooks(adjustment.hooks(), container->mutable_hooks()));
+  RETURN_IF_ERROR(AdjustScheduling(adjustment.linux(), process));
   if (adjustment.linux().has_seccomp_policy())
     RETURN_IF_ERROR(AdjustSeccomp(adjustment.linux().seccomp_policy(), process));
   for (int i = 0; i < adjustment.mounts_size(); ++i) {

@@ -113,6 +113,36 @@ TEST(AdjustSpec, ASeccompPolicyIsAProfile) {
             R"("names":["mkdir"]}]})");
 }
 
+TEST(AdjustSpec, PrioritiesAreTheProcesss) {
+  const auto adjusted = [](const char* linux) {
+    spec::ContainerSpec container;
+    auto done = AdjustSpec(Parse<nri::ContainerAdjustment>("linux { " + std::string(linux) + " }"),
+                           &container);
+    EXPECT_TRUE(done) << done.error().message;
+    return container.process();
+  };
+  EXPECT_FALSE(adjusted("").has_io_priority());
+  EXPECT_FALSE(adjusted("").has_scheduler());
+  const auto idle = adjusted("io_priority { class: IO_PRIORITY_IDLE priority: 7 }");
+  EXPECT_EQ(idle.io_priority().kind(), spec::IoPriority::IDLE);
+  EXPECT_EQ(idle.io_priority().level(), 7u);
+  EXPECT_TRUE(adjusted("io_priority { }").has_io_priority()) << "NONE is one too";
+  const auto round_robin = adjusted(
+      R"(scheduler { policy: SCHEDULE_RR priority: 99
+                     flags: SCHEDULE_RESET_ON_FORK flags: SCHEDULE_KEEP_PARAMS })");
+  EXPECT_EQ(round_robin.scheduler().policy(), spec::Scheduler::ROUND_ROBIN);
+  EXPECT_EQ(round_robin.scheduler().priority(), 99u);
+  EXPECT_EQ(round_robin.scheduler().flags(), 0x11u);
+  EXPECT_EQ(adjusted("scheduler { policy: SCHEDULE_BATCH nice: -20 }").scheduler().nice(), -20);
+  EXPECT_EQ(adjusted("scheduler { policy: SCHEDULE_IDLE }").scheduler().policy(),
+            spec::Scheduler::IDLE);
+  const auto deadline =
+      adjusted("scheduler { policy: SCHEDULE_DEADLINE runtime: 1024 deadline: 2048 period: 4096 }");
+  EXPECT_EQ(deadline.scheduler().runtime_ns(), 1024u);
+  EXPECT_EQ(deadline.scheduler().deadline_ns(), 2048u);
+  EXPECT_EQ(deadline.scheduler().period_ns(), 4096u);
+}
+
 struct RefusedRow {
   const char* adjustment;
   ErrorCode code;
@@ -145,6 +175,28 @@ TEST(Adjustment, WhatCannotBeDoneIsRefusedByName) {
       {R"(linux { net_devices { key: "e" value { } } })", kUnimplemented, "linux.net_devices"},
       {"linux { rdt { clos_id { } } }", kUnimplemented, "linux.rdt"},
       {"linux { memory_policy { mode: POLICY_BIND } }", kUnimplemented, "linux.memory_policy"},
+      {"linux { io_priority { class: IO_PRIORITY_RT priority: 8 } }", kWrong,
+       "linux.io_priority.priority: 8"},
+      {"linux { io_priority { class: IO_PRIORITY_BE priority: -1 } }", kWrong,
+       "linux.io_priority.priority: -1"},
+      {"linux { io_priority { priority: 1 } }", kWrong, "linux.io_priority.priority: 1"},
+      {"linux { io_priority { class: 4 } }", kWrong, "linux.io_priority.class: 4"},
+      {"linux { scheduler { } }", kWrong, "linux.scheduler.policy: 0"},
+      {"linux { scheduler { policy: 8 } }", kWrong, "linux.scheduler.policy: 8"},
+      {"linux { scheduler { policy: SCHEDULE_ISO } }", kUnimplemented, "linux.scheduler.policy"},
+      {"linux { scheduler { policy: SCHEDULE_FIFO priority: 100 } }", kWrong,
+       "linux.scheduler.priority 100"},
+      {"linux { scheduler { policy: SCHEDULE_RR priority: -1 } }", kWrong,
+       "linux.scheduler.priority: -1"},
+      {"linux { scheduler { policy: SCHEDULE_OTHER nice: 20 } }", kWrong,
+       "linux.scheduler.nice 20"},
+      {"linux { scheduler { policy: SCHEDULE_OTHER runtime: 5 } }", kWrong,
+       "linux.scheduler.runtime 5"},
+      {"linux { scheduler { policy: SCHEDULE_OTHER flags: 7 } }", kWrong,
+       "linux.scheduler.flags[0]: 7"},
+      {R"(linux { scheduler { policy: SCHEDULE_OTHER flags: SCHEDULE_RECLAIM
+                              flags: SCHEDULE_UTIL_CLAMP_MIN } })",
+       kUnimplemented, "linux.scheduler.flags[1]"},
       {R"(linux { seccomp_policy { listener_path: "/x" } })", kUnimplemented,
        "linux.seccomp_policy.listener_path"},
       {"linux { resources { memory { kernel { } } } }", kUnimplemented,
