@@ -2,6 +2,7 @@
 // catamaran-shim keep-templates --root DIR
 // catamaran-shim probe --of host|ns|vm ...
 // catamaran-shim network-namespace UID_MAP GID_MAP
+// catamaran-shim left-hooks STATE_DIRECTORY SECONDS
 //
 // One pod's shim, started by the daemon with its listening socket as descriptor 3 and its lock as
 // descriptor 4. It serves the pod protocol until it is told to shut down and lives on when the
@@ -22,6 +23,7 @@
 #include "shim/backend_factory.h"
 #include "shim/client/shim_lock.h"
 #include "shim/client/shim_spawn.h"
+#include "shim/left_hooks_command.h"
 #include "shim/network_namespace_command.h"
 #include "shim/probe_command.h"
 #include "shim/shim_server.h"
@@ -87,6 +89,8 @@ Status Main(int argc, char** argv) {
   if (argc > 1 && argv[1] == std::string_view("probe")) return RunProbeCommand(argc, argv);
   if (argc > 1 && argv[1] == std::string_view("network-namespace"))
     return RunNetworkNamespaceCommand(argc, argv);
+  if (argc > 1 && argv[1] == std::string_view("left-hooks"))
+    return RunLeftHooksCommand(argc, argv);
   InitAbortSteps("shim");
   prctl(PR_SET_NAME, "catamaran-shim");
   setsid();
