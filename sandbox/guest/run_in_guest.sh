@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Runs static test programs on the guest's kernel: cgroup v2 alone, and an older Linux than the host's.
 #
-# usage: run_in_guest.sh GUEST_DIR [with:FILE] PROGRAM [--gtest_filter=...] ...
-#   with:FILE   a program that lies beside them and is not run
-#   GUEST_DIR   vmlinuz and initramfs.img as `./dev build` makes them; only the modules of the latter are used
+# usage: run_in_guest.sh GUEST_DIR [with:FILE] [disk:FILE] [module:NAME] PROGRAM [--gtest_filter=...] ...
+#   with:FILE     a program that lies beside them and is not run
+#   disk:FILE     a disk with this content, which is not changed; its device is in $CATAMARAN_TEST_DISK
+#   module:NAME   another module of the guest's kernel, loaded after those before it
+#   GUEST_DIR     vmlinuz and initramfs.img as `./dev build` makes them; only the modules of the latter are
+#                 used, and those named of its cache (or $GUEST_CACHE)
 #
 # Succeeds where every program did. The machine is emulated (TCG), so nothing of the host matters but qemu.
 set -euo pipefail
@@ -24,9 +27,24 @@ tests=$scratch/root/tests
 mkdir -p "$tests"
 cp "$busybox" "$tests/busybox"
 : >"$tests/list"
+: >"$tests/modules"
+disk=()
 for argument in "$@"; do
   if [[ $argument == --* ]]; then
     sed -i "\$s|\$| $argument|" "$tests/list"
+    continue
+  fi
+  if [[ $argument == disk:* ]]; then
+    disk=(-device virtio-scsi-pci -device "scsi-hd,drive=disk"
+      -drive "if=none,id=disk,format=raw,snapshot=on,file=${argument#disk:}")
+    continue
+  fi
+  if [[ $argument == module:* ]]; then
+    name=${argument#module:}
+    file=$(find "${GUEST_CACHE:-$guest/cache}/linux-image-cloud-amd64" -name "$name.ko*" | head -1)
+    [ -n "$file" ] || fail "the guest's kernel has no module $name"
+    if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi >"$tests/$name.ko"
+    echo "$name.ko" >>"$tests/modules"
     continue
   fi
   program=${argument#with:}
@@ -63,6 +81,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t mqueue mqueue /dev/mqueue 2>/dev/null
 echo root:x:0:0:root:/root:/bin/sh >/etc/passwd
 [ -f /modules/order ] && while read -r module; do insmod "/modules/$module" 2>/dev/null; done </modules/order
+while read -r module; do insmod "/tests/$module"; done </tests/modules
+[ ! -b /dev/sda ] || export CATAMARAN_TEST_DISK=/dev/sda
 ifconfig lo 127.0.0.1 up
 dmesg -n 1
 echo "GUEST-KERNEL $(uname -r), cgroup v2: $(cat /sys/fs/cgroup/cgroup.controllers)"
@@ -80,7 +100,7 @@ cat "$guest/initramfs.img" "$scratch/tests.img" >"$scratch/initramfs.img"
 
 "$qemu" -accel tcg -machine q35 -cpu max -m 1024 -smp 2 -nodefaults -no-reboot -display none -serial stdio \
   -kernel "$guest/vmlinuz" -initrd "$scratch/initramfs.img" \
-  -append "console=ttyS0 quiet panic=-1 rdinit=/tests/init" </dev/null | tr -d '\r' | tee "$scratch/log"
+  -append "console=ttyS0 quiet panic=-1 rdinit=/tests/init" "${disk[@]}" </dev/null | tr -d '\r' | tee "$scratch/log"
 
 grep -q '^GUEST-END$' "$scratch/log" || fail "the guest did not get to the end"
 [ "$(grep -c '^GUEST-RESULT .* 0$' "$scratch/log")" = "$(wc -l <"$tests/list")" ] || fail "tests failed"
