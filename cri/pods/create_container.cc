@@ -96,6 +96,21 @@ Result<PodTable::Member> RecordCreation(Pods& pods, const std::shared_ptr<Pod>& 
   return PodTable::Member{pod, container};
 }
 
+// The layers of an image that the container mounts, as one of its mounts.
+Status LeaseMounted(Pods& pods, const std::string& holder, ImageStore::RootfsKind kind,
+                    spec::ContainerSpec* container, v1::Mount* mount) {
+  ASSIGN_OR_RETURN(const Image source, FindImage(pods, "mounts.image", mount->image()));
+  ASSIGN_OR_RETURN(spec::RootfsSpec layers, pods.images().Lease(source.id, holder, kind));
+  layers.set_readonly(true);
+  layers.set_mount_label(container->mount_label());
+  mount->mutable_image()->set_image_ref(source.id);
+  for (spec::Mount& target : *container->mutable_mounts()) {
+    if (target.has_image() && target.container_path() == mount->container_path())
+      *target.mutable_image()->mutable_rootfs() = layers;
+  }
+  return {};
+}
+
 // The layers of the container's image and of those it mounts, leased for as long as it exists.
 Status LeaseImages(Pods& pods, const PodTable::Member& member, const Image& image,
                    const HandlerConfig& handler, spec::ContainerSpec* container,
@@ -111,15 +126,8 @@ Status LeaseImages(Pods& pods, const PodTable::Member& member, const Image& imag
 
   for (v1::Mount& mount : *record->mutable_mounts()) {
     if (mount.image().image().empty()) continue;
-    ASSIGN_OR_RETURN(const Image source, FindImage(pods, "mounts.image", mount.image()));
-    ASSIGN_OR_RETURN(spec::RootfsSpec layers, pods.images().Lease(source.id, holder, kind));
-    layers.set_readonly(true);
-    layers.set_mount_label(container->mount_label());
-    mount.mutable_image()->set_image_ref(source.id);
-    for (spec::Mount& target : *container->mutable_mounts()) {
-      if (target.has_image() && target.container_path() == mount.container_path())
-        *target.mutable_image()->mutable_rootfs() = layers;
-    }
+    auto leased = LeaseMounted(pods, holder, kind, container, &mount);
+    if (!leased) return tl::unexpected(std::move(leased).error().About(ErrorSubject::kImageVolume));
   }
   return {};
 }
@@ -208,6 +216,13 @@ Status MakeContainer(Pods& pods, const std::shared_ptr<Pod>& pod, const std::str
   return {};
 }
 
+// The kubelet tells this failure from others by the beginning of the text (k8s.io/cri-api,
+// pkg/errors, ErrImageVolumeMountFailed).
+Error AsTheKubeletReads(Error error) {
+  if (error.subject != ErrorSubject::kImageVolume) return error;
+  return std::move(error).While("ImageVolumeMountFailed");
+}
+
 // The container that had the name already, with the same configuration.
 Result<v1::CreateContainerResponse> Existing(Pods& pods, const std::string& id) {
   auto member = pods.table().FindContainer(id);
@@ -237,8 +252,9 @@ Result<v1::CreateContainerResponse> CreateContainer(const v1::CreateContainerReq
   if (!claim.is_new) return Existing(pods, claim.id);
 
   if (auto made = MakeContainer(pods, pod, id, full, call); !made) {
-    pods.container_names().Release(name, id, made.error());
-    return tl::unexpected(std::move(made).error());
+    const Error error = AsTheKubeletReads(std::move(made).error());
+    pods.container_names().Release(name, id, error);
+    return tl::unexpected(error);
   }
   pods.container_names().Settle(name, id);
   v1::CreateContainerResponse response;
