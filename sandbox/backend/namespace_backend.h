@@ -22,8 +22,9 @@ namespace catamaran {
 //   the leaf in which its own process lives.
 //
 // Nothing it makes outlives its processes: namespaces are pinned by descriptors, mounts live only
-// in the containers' own mount namespaces. If this process is killed, killing the pod's cgroup and
-// deleting state_directory and the writable folders removes everything.
+// in the containers' own mount namespaces. If this process is killed, killing the pod's cgroup,
+// RunLeftHooks (container/hooks.h) for what belongs after a container's end, and deleting
+// state_directory and the writable folders removes everything.
 //
 // A container whose program could not be executed by StartContainer is EXITED with exit code 128
 // and a message, and no exit event follows: the verb's error is the news.
