@@ -81,14 +81,18 @@ struct Meters::Families {
                                     "Things that no record owns, met by the sweeper at a start");
   Family<Counter>& reloads =
       Counters("catamaran_config_reloads_total", "Readings of the configuration while it serves");
+  Family<Counter>& spans =
+      Counters("catamaran_trace_spans_total", "Spans of traces, by what became of them");
 };
 
 // What alerts speak of is there from the start: a rate needs a zero before the first one.
 Meters::Meters() : families_(std::make_unique<Families>()) {
-  for (const char* kind : {"cgroup", "data", "folder"})
+  for (const char* kind : {"cgroup", "data", "folder", "machine"})
     for (const char* swept : {"true", "false"})
       families_->leaks.Add({{"kind", kind}, {"swept", swept}});
   for (const char* result : {"applied", "refused"}) families_->reloads.Add({{"result", result}});
+  for (const char* result : {"sent", "queue_full", "refused", "failed"})
+    families_->spans.Add({{"result", result}});
   families_->pulls.Add({}, PullBuckets());
 }
 Meters::~Meters() = default;
@@ -129,6 +133,10 @@ void Meters::LeakFound(const std::string& kind, bool swept) {
 
 void Meters::ReloadEnded(bool applied) {
   families_->reloads.Add({{"result", applied ? "applied" : "refused"}}).Increment();
+}
+
+void Meters::SpansEnded(const std::string& result, size_t count) {
+  families_->spans.Add({{"result", result}}).Increment(static_cast<double>(count));
 }
 
 std::string Meters::Text(const std::vector<GaugeFamily>& more) const {

@@ -46,9 +46,12 @@ class Meters {
   // A pull ended; bytes are counted as they arrive.
   void PullEnded(Duration took, const Error* error);
   void PullReceived(size_t bytes);
-  // The sweeper met something that no record owns. `kind`: "cgroup", "data", "folder".
+  // The sweeper met something that no record owns. `kind`: "cgroup", "data", "folder", or
+  // "machine", one that waited for a pod when its daemon was killed.
   void LeakFound(const std::string& kind, bool swept);
   void ReloadEnded(bool applied);
+  // Spans of traces: "sent", "queue_full", "refused" by the collector, or "failed" to get there.
+  void SpansEnded(const std::string& result, size_t count);
 
   // All of it, and `more`, in the text format 0.0.4.
   std::string Text(const std::vector<GaugeFamily>& more) const;
