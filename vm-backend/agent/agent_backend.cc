@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace.h"
 #include "sandbox/kernel/netlink.h"
 #include "vm-backend/agent/guest_identity.h"
 #include "vm-backend/agent/guest_init.h"
@@ -34,6 +35,12 @@ uint64_t ImageBytes(const spec::RootfsSpec& rootfs) {
   uint64_t bytes = rootfs.merged_metadata_bytes();
   for (const auto& layer : rootfs.layers()) bytes += layer.size_bytes();
   return bytes;
+}
+
+template <typename Function>
+Status Step(std::string_view name, Function step) {
+  StepSpan span(name);
+  return span.Outcome(step());
 }
 
 // The root file systems in a container's specification that lie on image disks.
@@ -85,16 +92,17 @@ void AgentBackend::PrepareSandbox(const pod::PrepareSandboxRequest& request,
 void AgentBackend::CreateSandbox(const pod::CreateSandboxRequest& request,
                                  Completion<pod::CreateSandboxResponse> done) {
   const spec::SandboxSpec& sandbox = request.sandbox();
-  if (auto taken = TakeIdentity(sandbox); !taken)
+  if (auto taken = Step("identity", [&] { return TakeIdentity(sandbox); }); !taken)
     return done(tl::unexpected<Error>(std::move(taken).error().While("guest identity")));
-  if (auto network = SetUpNetwork(sandbox); !network)
+  if (auto network = Step("network", [&] { return SetUpNetwork(sandbox); }); !network)
     return done(tl::unexpected<Error>(std::move(network).error().While("guest network")));
   if (auto started = StartVolumes(sandbox); !started)
     return done(tl::unexpected<Error>(std::move(started).error()));
-  MountWritable(sandbox, [this, sandbox, done = std::move(done)](Status mounted) mutable {
+  Done mounted = [this, sandbox, done = std::move(done)](Status mounted) mutable {
     if (!mounted) return done(tl::unexpected<Error>(std::move(mounted).error()));
     SetUpSandbox(sandbox, std::move(done));
-  });
+  };
+  MountWritable(sandbox, AsStep("disk mounted", std::move(mounted)));
 }
 
 Status AgentBackend::StartVolumes(const spec::SandboxSpec& sandbox) {
@@ -165,13 +173,15 @@ void AgentBackend::CreateContainer(const pod::CreateContainerRequest& request, S
       done(tl::unexpected<Error>(std::move(error)));
     });
   };
-  MountImages(id, [this, id, finish = std::move(finish)](Status mounted) mutable {
-    if (!mounted) return finish(std::move(mounted));
-    FindDevices(id, [this, id, finish = std::move(finish)](Status devices) mutable {
-      if (!devices) return finish(std::move(devices));
-      PrepareVolumes(id, std::move(finish));
-    });
-  });
+  Done found = [this, id, finish = Done(std::move(finish))](Status devices) mutable {
+    if (!devices) return finish(std::move(devices));
+    PrepareVolumes(id, AsStep("volumes ready", std::move(finish)));
+  };
+  Done mounted = [this, id, found = std::move(found)](Status mounted) mutable {
+    if (!mounted) return found(std::move(mounted));
+    FindDevices(id, std::move(found));
+  };
+  MountImages(id, AsStep("images mounted", std::move(mounted)));
 }
 
 void AgentBackend::FindDevices(const std::string& id, Done done) {
@@ -216,43 +226,49 @@ void AgentBackend::MountImages(const std::string& id, Done done) {
   spec::RootfsSpec& rootfs = *container.to_mount.back();
   container.to_mount.pop_back();
   const std::string serial = rootfs.disk_serial();
-  disks_.AcquireImage(
-      serial, ImageBytes(rootfs),
-      [this, id, serial, &rootfs, done = std::move(done)](Result<GuestPath> folder) mutable {
-        if (!folder) return done(tl::unexpected<Error>(std::move(folder).error()));
-        containers_[id].images.push_back(serial);
-        rootfs.clear_layers();
-        rootfs.clear_merged_metadata();
-        rootfs.clear_disk_serial();
-        rootfs.add_lower_directories(folder->string());
-        MountImages(id, std::move(done));
-      });
+  const bool is_volume = &rootfs != &container.spec.rootfs();
+  disks_.AcquireImage(serial, ImageBytes(rootfs),
+                      [this, id, serial, is_volume, &rootfs,
+                       done = std::move(done)](Result<GuestPath> folder) mutable {
+                        if (!folder && is_volume)
+                          folder = tl::unexpected<Error>(
+                              std::move(folder).error().About(ErrorSubject::kImageVolume));
+                        if (!folder) return done(tl::unexpected<Error>(std::move(folder).error()));
+                        containers_[id].images.push_back(serial);
+                        rootfs.clear_layers();
+                        rootfs.clear_merged_metadata();
+                        rootfs.clear_disk_serial();
+                        rootfs.add_lower_directories(folder->string());
+                        MountImages(id, std::move(done));
+                      });
 }
 
 void AgentBackend::HandOver(const std::string& id, Stdio stdio,
                             Completion<pod::CreateContainerResponse> done) {
   const std::string writable = WritableFolder(id);
   containers_[id].spec.mutable_rootfs()->set_writable_directory(writable);
+  Done layer_made = [this, id, stdio = std::move(stdio),
+                     done = std::move(done)](Status made) mutable {
+    auto finish = [this, id,
+                   done = std::move(done)](Result<pod::CreateContainerResponse> created) mutable {
+      Container& container = containers_[id];
+      container.ready = true;
+      auto removals = std::move(container.removals);
+      auto answer = [done = std::move(done), created,
+                     removals = std::move(removals)](Status) mutable {
+        done(std::move(created));
+        for (auto& removal : removals) removal();
+      };
+      if (created) return answer({});
+      Release(id, std::move(answer));
+    };
+    if (!made) return finish(tl::unexpected<Error>(std::move(made).error()));
+    pod::CreateContainerRequest request;
+    *request.mutable_container() = containers_[id].spec;
+    next().CreateContainer(request, std::move(stdio), std::move(finish));
+  };
   disks_.RunTask([writable] { return MakeDirectories(writable, 0700); },
-                 [this, id, stdio = std::move(stdio), done = std::move(done)](Status made) mutable {
-                   auto finish = [this, id, done = std::move(done)](
-                                     Result<pod::CreateContainerResponse> created) mutable {
-                     Container& container = containers_[id];
-                     container.ready = true;
-                     auto removals = std::move(container.removals);
-                     auto answer = [done = std::move(done), created,
-                                    removals = std::move(removals)](Status) mutable {
-                       done(std::move(created));
-                       for (auto& removal : removals) removal();
-                     };
-                     if (created) return answer({});
-                     Release(id, std::move(answer));
-                   };
-                   if (!made) return finish(tl::unexpected<Error>(std::move(made).error()));
-                   pod::CreateContainerRequest request;
-                   *request.mutable_container() = containers_[id].spec;
-                   next().CreateContainer(request, std::move(stdio), std::move(finish));
-                 });
+                 AsStep("writable layer made", std::move(layer_made)));
 }
 
 void AgentBackend::RemoveContainer(const pod::RemoveContainerRequest& request, Done done) {

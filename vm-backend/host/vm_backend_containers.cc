@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "sandbox/base/trace.h"
 #include "vm-backend/host/vm_backend.h"
 #include "vm-backend/host/vm_refusals.h"
 
@@ -44,21 +45,22 @@ void VmBackend::CreateContainer(const pod::CreateContainerRequest& request, Stdi
   if (machine_->shares_host_files()) return HandOver(id, std::move(stdio), std::move(done));
   creating_[id].clear_log_path();
   if (!creating_[id].has_hooks()) creating_[id].clear_annotations();
-  AttachImages(
-      id, [this, id, stdio = std::move(stdio), done = std::move(done)](Status attached) mutable {
-        auto finish = [this, id, stdio = std::move(stdio),
-                       done = std::move(done)](Status shared) mutable {
-          if (shared) return HandOver(id, std::move(stdio), std::move(done));
-          GiveBack(id, [done = std::move(done), error = shared.error()](Status) mutable {
-            done(tl::unexpected<Error>(std::move(error)));
-          });
-        };
-        if (!attached) return finish(std::move(attached));
-        AttachDevices(id, [this, id, finish = std::move(finish)](Status devices) mutable {
-          if (!devices) return finish(std::move(devices));
-          ShareMounts(id, std::move(finish));
-        });
-      });
+  Done finish = [this, id, stdio = std::move(stdio),
+                 done = std::move(done)](Status shared) mutable {
+    if (shared) return HandOver(id, std::move(stdio), std::move(done));
+    GiveBack(id, [done = std::move(done), error = shared.error()](Status) mutable {
+      done(tl::unexpected<Error>(std::move(error)));
+    });
+  };
+  Done devices_given = [this, id, finish = std::move(finish)](Status devices) mutable {
+    if (!devices) return finish(std::move(devices));
+    ShareMounts(id, AsStep("mounts shared", std::move(finish)));
+  };
+  Done images_attached = [this, id, next = std::move(devices_given)](Status attached) mutable {
+    if (!attached) return next(std::move(attached));
+    AttachDevices(id, AsStep("devices attached", std::move(next)));
+  };
+  AttachImages(id, AsStep("images attached", std::move(images_attached)));
 }
 
 void VmBackend::AttachDevices(const std::string& id, Done done) {
@@ -84,18 +86,21 @@ void VmBackend::AttachImages(const std::string& id, Done done) {
   // One after the other: what was not attached yet has no serial.
   for (spec::RootfsSpec* rootfs : Images(creating_[id])) {
     if (!rootfs->disk_serial().empty()) continue;
-    return disks_->Acquire(
-        *rootfs, [this, id, rootfs, done = std::move(done)](Result<std::string> serial) mutable {
-          if (!serial)
-            return done(tl::unexpected<Error>(std::move(serial).error().While("image disk")));
-          if (!creating_.contains(id)) {
-            if (disks_ != nullptr) disks_->Release(*serial, [](Status) {});
-            return done(tl::unexpected<Error>(RemovedMeanwhile()));
-          }
-          containers_[id].images.push_back(*serial);
-          BecomeDisk(*rootfs, *serial);
-          AttachImages(id, std::move(done));
-        });
+    const auto subject = rootfs == creating_[id].mutable_rootfs() ? ErrorSubject::kUnnamed
+                                                                  : ErrorSubject::kImageVolume;
+    return disks_->Acquire(*rootfs, [this, id, rootfs, subject,
+                                     done = std::move(done)](Result<std::string> serial) mutable {
+      if (!serial)
+        return done(
+            tl::unexpected<Error>(std::move(serial).error().While("image disk").About(subject)));
+      if (!creating_.contains(id)) {
+        if (disks_ != nullptr) disks_->Release(*serial, [](Status) {});
+        return done(tl::unexpected<Error>(RemovedMeanwhile()));
+      }
+      containers_[id].images.push_back(*serial);
+      BecomeDisk(*rootfs, *serial);
+      AttachImages(id, std::move(done));
+    });
   }
   done({});
 }
