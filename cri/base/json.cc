@@ -57,6 +57,9 @@ Result<nlohmann::json> ParseJson(std::string_view text, std::string_view what,
     return Fail(ErrorCode::kInvalidArgument, "{}: not JSON{}{}", place, quote ? ": " : "",
                 quote ? words : "");
   };
+  // Which the library takes for the end of the text, whatever follows.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return failed(fmt::format("{}:{}", what, LineOf(text, nul)), "a NUL byte");
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {

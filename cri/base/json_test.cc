@@ -20,6 +20,7 @@ TEST(Json, ThatIsNoneIsRefusedWithItsLineAndNothingOfItself) {
   EXPECT_EQ(Complaint("{\"auth\": \"s3cret"), "file:1: not JSON");
   EXPECT_EQ(Complaint("{\"a\": \"\xff\"}"), "file:1: not JSON");
   EXPECT_EQ(Complaint("1e999"), "file: not JSON");
+  EXPECT_EQ(Complaint(std::string("{}\n\0junk", 8)), "file:2: not JSON");
   EXPECT_NE(Complaint("{\n,}", JsonComplaint::kLineAndWords).find("file:2: not JSON: "),
             std::string::npos);
 }
