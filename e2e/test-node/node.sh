@@ -4,6 +4,7 @@
 #
 # usage: node.sh up              start it: from the template, which is made where there is none
 #        node.sh run COMMAND...  run a command in it, in this tree's folder; its exit code is ours
+#        node.sh check [NAME...] what is proved in it: checks.sh, or some of it
 #        node.sh shell           a login there
 #        node.sh down            end it; what was written in it is gone
 # environment: CATAMARAN_NODE_FOLDER (/var/cache/catamaran/test-node), CATAMARAN_NODE_MEMORY (4096, MiB),
@@ -39,11 +40,10 @@ is_running() { [[ -s $run/pid ]] && kill -0 "$(<"$run/pid")" 2>/dev/null; }
 
 # Decided by our own probe where it is built: opening /dev/kvm proves nothing.
 accelerator() {
-  if [[ -w /dev/kvm ]] && "$tree/build/bin/catamaran-shim" probe 2>/dev/null | grep -q '"kvm".*"ok"'; then
-    echo kvm
-  else
-    echo tcg
-  fi
+  local answer=
+  # What it finds first; the rest is not waited for.
+  [[ ! -w /dev/kvm ]] || answer=$("$tree/build/bin/catamaran-shim" probe --of vm --patience 10 2>&1 | head -1 || true)
+  if [[ $answer == *'"name":"accelerator"'* && $answer == *'"status":"ok"'* ]]; then echo kvm; else echo tcg; fi
 }
 
 # qmp COMMAND: a JSON text to QEMU's monitor; prints its answer, one line.
@@ -125,7 +125,7 @@ stop() {
 # What the disk is made from, and what the template is made from besides.
 root_inputs() { sha256sum "$here/make-root.sh" | cut -c1-64; }
 template_inputs() {
-  echo "$(<"$folder/root.stamp") $(sha256sum "$here/node.sh" | cut -c1-64) $memory $(<"$run/accelerator")" \
+  echo "$(<"$folder/root.stamp") $(declare -f start_qemu | sha256sum | cut -c1-64) $memory $(<"$run/accelerator")" \
     "$(qemu-system-x86_64 --version | head -1) $tree"
 }
 
@@ -177,6 +177,9 @@ settle() {
     fail "the node does not answer"
 }
 
+# in_tree SHELL_COMMAND: what was cached of this tree may have been built anew since.
+in_tree() { ssh_to_node "echo 3 >/proc/sys/vm/drop_caches; cd '$tree' && $1"; }
+
 up() {
   ! is_running || return 0
   [[ $EUID == 0 ]] || fail "must be root"
@@ -204,12 +207,16 @@ case ${1:-} in
   run)
     [[ $# -gt 1 ]] || fail "usage: node.sh run COMMAND..."
     up
-    ssh_to_node "cd '$tree' && $(printf '%q ' "${@:2}")"
+    in_tree "$(printf '%q ' "${@:2}")"
+    ;;
+  check)
+    up
+    in_tree "$(printf '%q ' "$here/checks.sh" "${@:2}")"
     ;;
   shell)
     up
     ssh_to_node -t "cd '$tree' && exec bash -l"
     ;;
   down) stop ;;
-  *) sed -n 's/^# \?//;5,10p' "$0" >&2 && exit 2 ;;
+  *) sed -n 's/^# \?//;5,11p' "$0" >&2 && exit 2 ;;
 esac
