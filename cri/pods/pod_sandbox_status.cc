@@ -14,7 +14,10 @@ Result<v1::PodSandboxStatusResponse> PodSandboxStatus(const v1::PodSandboxStatus
     if (container->record.published())
       *response.add_containers_statuses() = ContainerStatusOf(container->record);
   }
-  response.set_timestamp(NowNanoseconds());
+  // Without a timestamp, though KEP-3386 has one: a kubelet with the EventedPLEG gate takes a
+  // status that has it in place of its own ContainerStatus calls and then knows of no container
+  // that it belongs to the present sandbox (1.37, GetPodStatus in kuberuntime_manager.go), so it
+  // starts init containers again without end.
   if (request.verbose()) {
     for (auto& [key, value] : SandboxInfo(*pod)) (*response.mutable_info())[key] = value;
   }
