@@ -116,6 +116,37 @@ TEST_F(Lifecycle, EveryFailingStepOfCreateContainerLeavesOnlyThePod) {
   }
 }
 
+// The kubelet goes by the first word (k8s.io/cri-api, pkg/errors).
+TEST_F(Lifecycle, AnImageThatCannotBeMountedIsWhatTheErrorBeginsWith) {
+  const auto pod = Run("web");
+  ASSERT_OK(pod);
+  const auto failing = [&](ErrorSubject subject) {
+    world_->on_step = [subject](const std::string& step) -> Status {
+      if (step != "create-container") return {};
+      return tl::unexpected(Error{ErrorCode::kNotFound, 0, "no such part", subject});
+    };
+    const auto created = Create(*pod, "main");
+    world_->on_step = nullptr;
+    EXPECT_FALSE(created);
+    EXPECT_EQ(created.error().code, ErrorCode::kNotFound);
+    return created.error().message;
+  };
+  EXPECT_EQ(failing(ErrorSubject::kImageVolume), "ImageVolumeMountFailed: no such part");
+  EXPECT_EQ(failing(ErrorSubject::kUnnamed), "no such part");
+
+  auto request = ContainerRequest(*pod, "main", {"run"});
+  auto* mount = request.mutable_config()->add_mounts();
+  mount->set_container_path("/data");
+  mount->set_readonly(true);
+  mount->mutable_image()->set_image("docker.io/library/absent:1");
+  const auto absent = CreateContainer(request, Call(), *pods_);
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(absent.error().message.starts_with("ImageVolumeMountFailed: "))
+      << absent.error().message;
+  EXPECT_NE(absent.error().message.find("absent:1"), std::string::npos);
+}
+
 TEST_F(Lifecycle, WhatARollBackCannotUndoIsNotListedAndUndoneLater) {
   world_->on_step = [](const std::string& step) -> Status {
     if (step == "spawn" || step == "detach") return Fail(ErrorCode::kInternal, "{}", step);

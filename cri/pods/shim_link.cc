@@ -2,6 +2,7 @@
 
 #include <sys/eventfd.h>
 
+#include "cri/pods/left_hooks.h"
 #include "cri/pods/nri_events.h"
 #include "cri/pods/reconcile.h"
 #include "cri/pods/wait.h"
@@ -47,10 +48,11 @@ void EndLostPod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& 
   const CallContext call{.deadline = Deadline::After(kLostPodLimit)};
   auto turn = Turn::Take(pod, pod->tearing_down, call.deadline, call);
   if (!turn) return;  // somebody is taking it down, which ends it just as well
-  if (auto ended = EndShim(pods, pod, call.deadline); !ended)
-    pods.Notice("pod " + pod->id.value() + ": " + ended.error().message);
+  const auto ended = EndShim(pods, pod, call.deadline);
+  if (!ended) pods.Notice("pod " + pod->id.value() + ": " + ended.error().message);
   SettleContainers(pods, *pod, message);
   TellContainersStopped(pods, pod, call);
+  if (ended) RunLeftHooks(pods, *pod, call.deadline);
 }
 
 }  // namespace

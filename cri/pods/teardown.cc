@@ -2,6 +2,7 @@
 
 #include "cri/pods/container_stop.h"
 #include "cri/pods/identity.h"
+#include "cri/pods/left_hooks.h"
 #include "cri/pods/nri_events.h"
 #include "cri/pods/shim_link.h"
 #include "cri/pods/wait.h"
@@ -56,6 +57,7 @@ Status GiveBack(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& 
   for (const std::string& cgroup : cgroups)
     RETURN_IF_ERROR(
         pods.cgroups().Remove(cgroup, call.deadline.Earlier(Deadline::After(kCgroupRemovalLimit))));
+  RunLeftHooks(pods, *pod, call.deadline);
   std::lock_guard lock(pod->mutex);
   record::PodRecord torn_down = pod->record;
   torn_down.set_torn_down(true);

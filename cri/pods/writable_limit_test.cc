@@ -1,4 +1,6 @@
-// On an ext4 of the test's own. Kernels without CONFIG_QFMT_V2 cannot mount one with quotas.
+// On an ext4 of the test's own, or on that of CATAMARAN_TEST_DISK: in a guest, as
+// writable_limit_in_guest.sh runs it, since kernels without CONFIG_QFMT_V2 cannot mount one with
+// quotas.
 #include "cri/pods/writable_limit.h"
 
 #include <fcntl.h>
@@ -22,6 +24,15 @@ class WritableLimitTest : public testing::Test {
  protected:
   void SetUp() override {
     std::filesystem::create_directories(mounted_);
+    if (const char* prepared = getenv("CATAMARAN_TEST_DISK")) {
+      ASSERT_EQ(mount(prepared, mounted_.c_str(), "ext4", 0, "prjquota"), 0) << strerror(errno);
+      is_mounted_ = true;
+      for (const auto& id : {one_, two_}) {
+        ASSERT_TRUE(RemoveTree((HostPath(mounted_) / id.value()).value()));
+        ASSERT_TRUE(ForgetWritableLimit(HostPath(mounted_), id));
+      }
+      return;
+    }
     const std::string command = "truncate -s 64M " + disk_ +
                                 " && mkfs.ext4 -q -O project,quota -E " + "quotatype=prjquota " +
                                 disk_ + " && mount -o loop,prjquota " + disk_ + " " + mounted_ +
