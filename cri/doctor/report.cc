@@ -49,6 +49,30 @@ std::string FindingText(const Finding& finding, size_t width) {
   return text;
 }
 
+std::string_view NameOf(DoctorReport::Mended::Outcome outcome) {
+  switch (outcome) {
+    case DoctorReport::Mended::Outcome::kDone:
+      return "mended";
+    case DoctorReport::Mended::Outcome::kWould:
+      return "would";
+    case DoctorReport::Mended::Outcome::kFailed:
+      return "failed";
+    case DoctorReport::Mended::Outcome::kByHand:
+      return "by hand";
+  }
+  return "";
+}
+
+std::string MendedText(const DoctorReport& report) {
+  size_t width = 0;
+  for (const auto& mended : report.mended) width = std::max(width, mended.finding.size());
+  std::string text;
+  for (const auto& mended : report.mended)
+    text += fmt::format("{:{}}{:{}}  {:{}}  {}\n", "", kIndent, NameOf(mended.outcome),
+                        kStatusWidth, mended.finding, width, OneLine(mended.text, kLongestText));
+  return text.empty() ? "" : "\n--fix\n" + text;
+}
+
 }  // namespace
 
 bool DoctorReport::CanRunPods(const std::string& handler) const {
@@ -69,7 +93,7 @@ std::string ReportToText(const DoctorReport& report) {
     text += fmt::format("\n{}\n", section.title);
     for (const auto& finding : section.findings) text += FindingText(finding, width);
   }
-  text += "\n";
+  text += MendedText(report) + "\n";
   for (const auto& handler : report.handlers) {
     const auto missing = MissingFor(report, handler);
     text += missing.empty()
@@ -93,11 +117,15 @@ std::string ReportToJson(const DoctorReport& report) {
                           {"seen", finding.seen},
                           {"meaning", finding.meaning},
                           {"remedy", finding.remedy}});
-  const json document = {{"version", report.version},
-                         {"config", report.config},
-                         {"host", report.host},
-                         {"handlers", handlers},
-                         {"findings", findings}};
+  json document = {{"version", report.version},
+                   {"config", report.config},
+                   {"host", report.host},
+                   {"handlers", handlers},
+                   {"findings", findings}};
+  for (const auto& mended : report.mended)
+    document["mended"].push_back({{"name", mended.finding},
+                                  {"outcome", std::string(NameOf(mended.outcome))},
+                                  {"text", mended.text}});
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

@@ -110,8 +110,26 @@ std::string LeftGroups(const std::string& name) {
   dup2(output.get(), STDERR_FILENO);
   const std::string config = base / "config.yaml", kubelet = base / "kubelet.yaml";
   const std::string patience = std::to_string(run.patience_seconds);
-  execl(CATAMARAN_PROGRAM, "catamaran", "doctor", "--json", "--config", config.c_str(),
-        "--kubelet-config", kubelet.c_str(), "--patience", patience.c_str(), nullptr);
+  std::vector<std::string> arguments = {"catamaran", "doctor",     "--json",
+                                        "--config",  config,       "--kubelet-config",
+                                        kubelet,     "--patience", patience};
+  arguments.insert(arguments.end(), run.flags.begin(), run.flags.end());
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  for (int i = 1; i < run.times; ++i) {
+    const pid_t before = fork();
+    if (before < 0) Die("fork");
+    if (before > 0) {
+      waitpid(before, nullptr, 0);
+      continue;
+    }
+    const UniqueFd nowhere(open("/dev/null", O_WRONLY));
+    dup2(nowhere.get(), STDOUT_FILENO);
+    execv(CATAMARAN_PROGRAM, argv.data());
+    Die("start " CATAMARAN_PROGRAM);
+  }
+  execv(CATAMARAN_PROGRAM, argv.data());
   Die("start " CATAMARAN_PROGRAM);
 }
 
@@ -161,15 +179,17 @@ void MapUsers(pid_t child, Pipe& ready, Pipe& go) {
   (void)WriteAll(go.write_end.get(), "g");
 }
 
-std::vector<Finding> ParseOutput(const std::string& output) {
-  std::vector<Finding> findings;
-  const auto start = output.find('{');
-  const auto document =
-      nlohmann::json::parse(start == std::string::npos ? "" : output.substr(start), nullptr, false);
-  if (!document.is_object() || !document.contains("findings")) return findings;
+void ParseOutput(DoctorOutcome* outcome) {
+  const auto start = outcome->output.find('{');
+  const auto document = nlohmann::json::parse(
+      start == std::string::npos ? "" : outcome->output.substr(start), nullptr, false);
+  if (!document.is_object() || !document.contains("findings")) return;
   for (const auto& object : document["findings"])
-    if (auto finding = FindingFromLine(object.dump())) findings.push_back(std::move(*finding));
-  return findings;
+    if (auto finding = FindingFromLine(object.dump()))
+      outcome->findings.push_back(std::move(*finding));
+  for (const auto& object : document.value("mended", nlohmann::json::array()))
+    outcome->mended.push_back(
+        {object.value("name", ""), object.value("outcome", ""), object.value("text", "")});
 }
 
 }  // namespace
@@ -200,7 +220,7 @@ DoctorOutcome RunDoctorIn(const DoctorRun& run) {
   DoctorOutcome outcome;
   outcome.exit_code = ExitCodeOf(status);
   outcome.output = ReadFile(base / "output").value_or("");
-  outcome.findings = ParseOutput(outcome.output);
+  ParseOutput(&outcome);
   outcome.leftovers = ReadFile(base / "leftovers").value_or("nothing was looked at; ") +
                       LeftGroups(base.filename());
   fs::remove_all(base);

@@ -31,12 +31,20 @@ struct DoctorRun {
   std::string config;
   std::string kubelet = kRightKubelet;
   int patience_seconds = 30;
+  std::vector<std::string> flags = {};  // of the command, more of them
+  int times = 1;                        // it runs; what the last one prints is what counts
   // Last of all, in the process that becomes the doctor. May be empty.
   std::function<void()> break_it;
 };
 
+// What `--fix` says of a line: "mended", "would", "failed", "by hand".
+struct MendedLine {
+  std::string name, outcome, text;
+};
+
 struct DoctorOutcome {
   int exit_code = -1;
+  std::vector<MendedLine> mended;
   std::vector<Finding> findings;
   std::string output;     // all that it printed
   std::string leftovers;  // processes, mounts, folders and groups that stayed; empty: none
