@@ -155,7 +155,7 @@ std::string MachineLine(const json& info) {
     line += " from a template in " + TextOf(*found, "restored_ms") + " ms";
   if (!TextOf(*found, "pool_waited_ms").empty()) line += ", taken from the pool";
   if (TextOf(*found, "start") == "booted" && !TextOf(*found, "template").empty())
-    line += ": " + TextOf(*found, "template");
+    line += ", template: " + TextOf(*found, "template");
   return line;
 }
 

@@ -89,6 +89,16 @@ TEST(TellPod, ThatRunsItWaitsForNothing) {
   EXPECT_TRUE(Has(text, "  in all                                   74 ms\n")) << text;
 }
 
+TEST(TellPod, OfAMachineThatBootedSaysWhyItWasNoClone) {
+  auto status = Web();
+  auto& info = (*status.mutable_info())["info"];
+  const std::string restored = R"("start":"restored","restored_ms":"11")";
+  info.replace(info.find(restored), restored.size(),
+               R"("start":"booted","template":"switched off")");
+  const std::string text = Tell(status);
+  EXPECT_TRUE(Has(text, "machine: booted, template: switched off\n")) << text;
+}
+
 TEST(TellPod, NamesTheCallAndTheStepThatHang) {
   const std::string text =
       Tell(Web(), {{"StartContainer", "", "c1", "", "start", seconds(12), seconds(11)},

@@ -77,7 +77,7 @@ Status StopAndWait(Pods& pods, const PodTable::Member& member, std::chrono::mill
   if (ClaimStopSignal(pods, member, Deadline::After(grace), grace.count() > 0)) {
     // One that does not get through leaves the container its grace all the same, then SIGKILL.
     if (auto sent = SendSignal(pods, member, stop_signal, /*all=*/false, call); !sent)
-      pods.Notice("container " + container->id.value() + ": " + sent.error().message);
+      pods.Notice(AboutOf(member), sent.error().message);
   }
   {
     std::unique_lock lock(pod->mutex);
@@ -96,7 +96,7 @@ Status KillAndWait(Pods& pods, const PodTable::Member& member, const CallContext
   // A shim that answers is still writing the container's output, or waits for a process in an
   // uninterruptible sleep: it is right to wait with it.
   if (!sent || !ShimAnswers(pods, member, call)) {
-    pods.Notice("pod " + member.pod->id.value() + " does not answer a SIGKILL and is ended");
+    pods.Notice(AboutOf(member), "does not answer a SIGKILL: the pod is ended");
     std::string cgroup;
     {
       std::lock_guard lock(member.pod->mutex);

@@ -132,7 +132,7 @@ void TellContainerStopped(Pods& pods, const PodTable::Member& member, const Call
     EvictForPlugins(pods, evictions);
     for (const auto& failed :
          UpdateForPlugins(pods, updates, {.deadline = Deadline::After(kBackgroundLimit)}))
-      pods.Notice("an NRI plugin's update of container " + failed.container_id() + " failed");
+      pods.Notice({.container = failed.container_id()}, "an NRI plugin's update of it failed");
   });
 }
 

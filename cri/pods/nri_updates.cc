@@ -35,8 +35,8 @@ std::vector<nri::ContainerUpdate> UpdateForPlugins(Pods& pods,
   for (const nri::ContainerUpdate& update : updates) {
     auto updated = UpdateOne(pods, update, call);
     if (updated) continue;
-    pods.Notice("an NRI plugin's update of container " + Printable(update.container_id()) + ": " +
-                updated.error().message);
+    pods.Notice({.container = Printable(update.container_id())},
+                "an NRI plugin's update of it: " + updated.error().message);
     if (!update.ignore_failure()) failed.push_back(update);
   }
   return failed;
@@ -46,13 +46,11 @@ void EvictForPlugins(Pods& pods, const std::vector<nri::ContainerEviction>& evic
   for (const nri::ContainerEviction& eviction : evictions) {
     const auto member = pods.table().FindContainer(eviction.container_id());
     if (!member || member.container->id.value() != eviction.container_id()) continue;
-    pods.Notice("container " + eviction.container_id() +
-                " is evicted by an NRI plugin: " + Printable(eviction.reason()));
+    pods.Notice(AboutOf(member), "is evicted by an NRI plugin: " + Printable(eviction.reason()));
     pods.background().Run([&pods, member] {
       const CallContext call{.deadline = Deadline::After(kEvictionLimit)};
       if (auto stopped = StopAndWait(pods, member, kEvictionGrace, call); !stopped)
-        pods.Notice("evict container " + member.container->id.value() + ": " +
-                    stopped.error().message);
+        pods.Notice(AboutOf(member), "evict it: " + stopped.error().message);
     });
   }
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cri/base/notice.h"
 #include "cri/pods/pod.h"
 
 namespace catamaran {
@@ -39,5 +40,9 @@ class PodTable {
   std::map<std::string, std::shared_ptr<Pod>> pods_;
   std::map<std::string, Member> containers_;
 };
+
+inline About AboutOf(const PodTable::Member& member) {
+  return {member.pod->id.value(), member.container->id.value()};
+}
 
 }  // namespace catamaran

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cri/apparmor/apparmor.h"
+#include "cri/base/notice.h"
 #include "cri/config/config.h"
 #include "cri/images/image_store.h"
 #include "cri/network/pod_network.h"
@@ -37,7 +38,7 @@ struct PodsParts {
   PodNetwork& network;
   PodCgroups& cgroups;
   // Told what no caller hears of: a pod lost, a left-over swept. From any thread. May be empty.
-  std::function<void(const std::string&)> notice;
+  Notice notice;
   std::shared_ptr<Meters> meters = std::make_shared<Meters>();
 };
 
@@ -73,8 +74,9 @@ class Pods {
   NriPlugins& nri() { return *nri_; }
   AppArmor& apparmor() { return apparmor_; }
   Meters& meters() { return *parts_.meters; }
-  void Notice(const std::string& text) const {
-    if (parts_.notice) parts_.notice(text);
+  void Notice(const std::string& text) const { Notice({}, text); }
+  void Notice(const About& about, const std::string& text) const {
+    if (parts_.notice) parts_.notice(about, text);
   }
 
   // kInvalidArgument naming the handlers there are.

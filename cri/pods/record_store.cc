@@ -67,7 +67,8 @@ Result<RecordStore::Stored> RecordStore::LoadAll() const {
     const PodId pod(folder);
     auto record = ReadRecord<record::PodRecord>(RecordPath(pod));
     if (!record || record->pod_id() != folder) {
-      stored.unreadable.push_back(folder);
+      const bool there = Exists(RecordPath(pod).value());
+      (there ? stored.unreadable : stored.without_record).push_back(folder);
       continue;
     }
     StoredPod& entry = stored.pods.emplace_back();

@@ -36,8 +36,10 @@ class RecordStore {
   };
   struct Stored {
     std::vector<StoredPod> pods;
-    // Folders without a record that can be read (a crash before the first, or damage, or a newer
-    // format): their names. What they may own is to be ended and swept.
+    // Folders without a record (a machine that waited for its pod, or a crash before the first
+    // one) and those whose record cannot be read (damage, or a newer format): their names. What
+    // they may own is to be ended and swept.
+    std::vector<std::string> without_record;
     std::vector<std::string> unreadable;
   };
   Result<Stored> LoadAll() const;

@@ -252,6 +252,22 @@ TEST_F(Recovery, WhatNoRecordOwnsIsSwept) {
   EXPECT_TRUE(world_->leases.empty());
   EXPECT_EQ(world_->cgroups, (std::set<std::string>{"/fake/" + *pod, "/fake/not-a-pod"}));
   EXPECT_EQ(Files(), (std::vector<std::string>{"root/pods/" + *pod, "run/pods/" + *pod}));
+  // What never had a record was a machine that waited for its pod; each is told with its id.
+  const std::string counted = pods_->meters().Text({});
+  for (const char* kind : {"machine", "folder"})
+    EXPECT_NE(counted.find(fmt::format(
+                  "catamaran_leaks_found_total{{kind=\"{}\",swept=\"true\"}} 1\n", kind)),
+              std::string::npos)
+        << counted;
+  {
+    std::lock_guard lock(notices_mutex_);
+    EXPECT_NE(notices_.find(stranger + "  swept its machine, which no record owns"),
+              std::string::npos)
+        << notices_;
+    EXPECT_NE(notices_.find(damaged + "  swept its folder, which no record owns"),
+              std::string::npos)
+        << notices_;
+  }
   world_->cgroups.erase("/fake/not-a-pod");
   ASSERT_OK(RemoveSandbox(*pod));
   ExpectNothingLeft();

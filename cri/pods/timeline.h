@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cri/pods/pods.h"
+#include "sandbox/base/trace.h"
 
 namespace catamaran {
 
@@ -19,7 +20,8 @@ class Timeline {
   template <typename Function>
   auto Step(const std::string& name, Function step) {
     const Note note(*this, name);
-    return step();
+    StepSpan span(name);
+    return span.Outcome(step());
   }
 
   template <typename Record>

@@ -11,6 +11,7 @@
 #include "cri/registry/docker_config.h"
 #include "cri/registry/signature_check.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace.h"
 
 namespace catamaran {
 namespace {
@@ -91,6 +92,12 @@ Result<IncomingImage> Describe(RegistryClient& client, const ImageReference& ref
   return image;
 }
 
+Result<IncomingImage> DescribeTraced(RegistryClient& client, const ImageReference& reference,
+                                     const SignaturePolicy* policy, const Caller& caller) {
+  StepSpan step("manifest");
+  return step.Outcome(Describe(client, reference, policy, caller));
+}
+
 }  // namespace
 
 // One pull and those who wait for it. Guarded by the puller's mutex, but for `cancelled`.
@@ -161,6 +168,8 @@ Result<std::shared_ptr<ImagePuller::Flight>> ImagePuller::Join(Source source) {
   const std::lock_guard lock(mutex_);
   if (const auto known = flights_.find(key); known != flights_.end()) {
     ++known->second->waiters;
+    // What it takes is in the trace of who began it.
+    Span::Current().Note("pull.joined", "true");
     return known->second;
   }
   auto flight = std::make_shared<Flight>();
@@ -168,7 +177,10 @@ Result<std::shared_ptr<ImagePuller::Flight>> ImagePuller::Join(Source source) {
   flight->source = std::move(source);
   flight->waiters = 1;
   try {
-    std::thread([this, flight] { Fly(flight); }).detach();
+    std::thread([this, flight, span = Span::Current()] {
+      const SpanScope scope(span);
+      Fly(flight);
+    }).detach();
   } catch (const std::system_error& error) {
     return Fail(ErrorCode::kResourceExhausted, "start a thread: {}", error.what());
   }
@@ -190,9 +202,11 @@ void ImagePuller::Fly(const std::shared_ptr<Flight>& flight) {
     RegistryClient client(source.hosts, source.registry,
                           repository.substr(source.registry.size() + 1), options_.patience);
     client.WatchLayers(options_.received);
-    ASSIGN_OR_RETURN(const auto image, Describe(client, source.reference, options_.policy.get(),
-                                                {options.deadline, options.cancelled}));
-    return store_.Add(image, options);
+    ASSIGN_OR_RETURN(const auto image,
+                     DescribeTraced(client, source.reference, options_.policy.get(),
+                                    {options.deadline, options.cancelled}));
+    StepSpan step("layers");
+    return step.Outcome(store_.Add(image, options));
   }();
   const std::lock_guard lock(mutex_);
   flight->result = std::move(result);

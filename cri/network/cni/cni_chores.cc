@@ -83,7 +83,7 @@ void CniNetwork::CheckKept() {
     const auto network = NetworkOf(attachment);
     if (!network) continue;
     if (auto checked = PluginChain(runner_, *network).Check(attachment, deadline); !checked)
-      Notice(fmt::format("pod {}: {}", pod.value(), checked.error().message));
+      Notice({.pod = pod.value()}, "its network: " + checked.error().message);
   }
 }
 

@@ -204,8 +204,7 @@ Result<PodNetworkResult> CniNetwork::Attach(const PodNetworkRequest& request, De
   if (auto undone =
           TearDown(made.pod_id().empty() ? attachment : made, Deadline::After(kUndoPatience));
       !undone)
-    Notice(
-        fmt::format("give back what pod {} got: {}", request.pod.value(), undone.error().message));
+    Notice({.pod = request.pod.value()}, "give back what it got: " + undone.error().message);
   return tl::unexpected(
       std::move(connected).error().While(fmt::format("network {}", network->name)));
 }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "cri/base/notice.h"
 #include "cri/network/cni/attachment_store.h"
 #include "cri/network/cni/configuration_watch.h"
 #include "cri/network/cni/plugin_run.h"
@@ -24,8 +25,8 @@ struct CniNetworkOptions {
   HostPath run;       // for netns pins: <run>/netns; for guards: <run>/cni
   HostPath conf_dir;  // "/etc/cni/net.d"
   std::vector<HostPath> bin_dirs;
-  HostPath shim;                                   // catamaran-shim, for pods with a user namespace
-  std::function<void(const std::string&)> notice;  // what an administrator should read; any thread
+  HostPath shim;  // catamaran-shim, for pods with a user namespace
+  catamaran::Notice notice;
   std::chrono::milliseconds status_interval{10'000};  // how often STATUS is asked
   std::chrono::milliseconds retry_interval{10'000};   // how often a failed DEL is tried again
 };
@@ -72,8 +73,9 @@ class CniNetwork final : public PodNetwork {
   void CollectGarbage();
   void CheckKept();
   void RetryLeftovers();
-  void Notice(const std::string& text) const {
-    if (notice_) notice_(text);
+  void Notice(const std::string& text) const { Notice({}, text); }
+  void Notice(const About& about, const std::string& text) const {
+    if (notice_) notice_(about, text);
   }
 
   const AttachmentStore store_;
@@ -81,7 +83,7 @@ class CniNetwork final : public PodNetwork {
   const PluginRunner runner_;
   const std::string boot_id_;
   const HostPath shim_;
-  const std::function<void(const std::string&)> notice_;
+  const catamaran::Notice notice_;
   const std::chrono::milliseconds retry_interval_;
   PodClaims claims_;
   std::shared_timed_mutex garbage_mutex_;  // shared: an ADD or a DEL; exclusive: a GC

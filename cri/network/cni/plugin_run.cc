@@ -11,6 +11,7 @@
 #include "cri/base/text.h"
 #include "cri/network/cni/json_text.h"
 #include "sandbox/base/files.h"
+#include "sandbox/base/trace.h"
 
 namespace catamaran {
 namespace {
@@ -28,7 +29,9 @@ std::vector<std::string> Environment(const PluginCall& call, const std::vector<H
   bool has_path = false;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
-    if (text.starts_with("CNI_") || text.starts_with("CATAMARAN_")) continue;
+    if (text.starts_with("CNI_") || text.starts_with("CATAMARAN_") ||
+        text.starts_with("TRACEPARENT="))
+      continue;
     if (text.starts_with("PATH=")) has_path = true;
     environment.emplace_back(text);
   }
@@ -37,6 +40,8 @@ std::vector<std::string> Environment(const PluginCall& call, const std::vector<H
   for (const auto& folder : folders) path += (path.empty() ? "" : ":") + folder.string();
   environment.push_back("CNI_COMMAND=" + call.command);
   environment.push_back("CNI_PATH=" + path);
+  // As libcni has it: a plugin that traces adds to the pod's trace.
+  if (const Span span = Span::Current()) environment.push_back("TRACEPARENT=" + span.Traceparent());
   if (call.container_id.empty()) return environment;
   environment.push_back("CNI_CONTAINERID=" + call.container_id);
   environment.push_back("CNI_NETNS=" + call.netns);
@@ -113,13 +118,14 @@ Result<HostPath> PluginRunner::Find(const std::string& type) const {
 Result<PluginAnswer> PluginRunner::Run(const std::string& type, const PluginCall& call,
                                        const json& config, Deadline deadline) const {
   const std::string name = fmt::format("CNI plugin {} ({})", type, call.command);
+  StepSpan step(name);
   ASSIGN_OR_RETURN(const HostPath path, Find(type));
   ASSIGN_OR_RETURN(const auto program, OpenFile(path.value(), O_RDONLY));
   ProgramRun run{.args = {path.string()},
                  .environment = Environment(call, folders_),
                  .input = JsonText(config),
                  .inherited_fd = call.inherited_fd};
-  auto end = RunOnceWritten(program, run, deadline);
+  auto end = step.Outcome(RunOnceWritten(program, run, deadline));
   if (!end) return tl::unexpected(std::move(end).error().While(name));
   PluginAnswer answer;
   if (end->exit_code != 0) {

@@ -50,9 +50,9 @@ class PodsTest : public testing::Test {
                     .images = world_->images(),
                     .network = world_->network(),
                     .cgroups = cgroups(),
-                    .notice = [this](const std::string& text) {
+                    .notice = [this](const About& about, const std::string& text) {
                       std::lock_guard lock(notices_mutex_);
-                      notices_ += text + "\n";
+                      notices_ += about.pod + " " + about.container + " " + text + "\n";
                     }};
     pods_ = std::make_unique<Pods>(config, std::move(parts), boot_id);
     auto recovered = pods_->Recover(Deadline::After(std::chrono::seconds(30)));

@@ -25,9 +25,9 @@ class CniNetworkTest : public NetworkMachine {
     options_.conf_dir = HostPath(base_ / "net.d");
     options_.bin_dirs = {HostPath("/usr/lib/cni"), Recorder::ProgramFolder()};
     options_.retry_interval = std::chrono::milliseconds(100);
-    options_.notice = [this](const std::string& text) {
+    options_.notice = [this](const About& about, const std::string& text) {
       const std::lock_guard lock(notices_mutex_);
-      notices_ += text + "\n";
+      notices_ += about.pod + " " + text + "\n";
     };
     recorder_.emplace(base_ / "recorder");
   }
