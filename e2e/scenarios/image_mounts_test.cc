@@ -53,6 +53,7 @@ TEST_P(ImageMounts, ASubPathThatIsNotThereOrLeadsOutIsRefused) {
     auto reply = TryCreate(pod_, config);
     EXPECT_FALSE(reply.ok()) << path;
     EXPECT_NE(reply.message().find(path), std::string::npos) << reply.message();
+    EXPECT_TRUE(reply.message().starts_with("ImageVolumeMountFailed: ")) << reply.message();
   }
 }
 
@@ -62,6 +63,19 @@ TEST_P(ImageMounts, AnImageThatIsNotHereIsNotFoundByName) {
   auto reply = TryCreate(pod_, config);
   EXPECT_EQ(reply.code(), ErrorCode::kNotFound) << reply.message();
   EXPECT_NE(reply.message().find("absent:1"), std::string::npos) << reply.message();
+  EXPECT_TRUE(reply.message().starts_with("ImageVolumeMountFailed: ")) << reply.message();
+}
+
+// What the kubelet counts is images, not every mount beside one.
+TEST_P(ImageMounts, AreNotBlamedForAnotherMount) {
+  auto config = ShellConfig("main", "true");
+  AddImage(config, "/data");
+  auto* mount = config.add_mounts();
+  mount->set_container_path("/bin/sh/below");
+  mount->set_host_path(world().NewFolder("beside"));
+  auto reply = TryCreate(pod_, config);
+  EXPECT_FALSE(reply.ok());
+  EXPECT_FALSE(reply.message().starts_with("ImageVolumeMountFailed")) << reply.message();
 }
 
 TEST_P(ImageMounts, TheStatusNamesTheImageById) {

@@ -6,9 +6,8 @@
 #include <memory>
 #include <thread>
 
-#include "cri/nri/testing/test_plugin.h"
-#include "e2e/harness/pod_test.h"
 #include "e2e/harness/processes.h"
+#include "e2e/scenarios/nri_fixture.h"
 #include "sandbox/base/cleanup.h"
 #include "sandbox/base/files.h"
 
@@ -17,44 +16,7 @@ namespace {
 
 using Methods = std::vector<std::string>;
 
-Deadline Soon() { return Deadline::After(kPatience); }
-
-class Nri : public PodTest {
- protected:
-  void TearDown() override {
-    for (auto& plugin : plugins_) plugin->Close();
-    PodTest::TearDown();
-  }
-  TestPlugin& Connect(TestPlugin::Options options = {}) {
-    auto plugin = TestPlugin::Connect(world().paths().run() + "/nri/nri.sock", std::move(options));
-    EXPECT_TRUE(plugin) << plugin.error().message;
-    EXPECT_TRUE((*plugin)->WaitUntilReady(Soon()));
-    plugins_.push_back(*std::move(plugin));
-    return *plugins_.back();
-  }
-  // One that asks for this adjustment of every container.
-  TestPlugin& Adjusting(const nri::ContainerAdjustment& adjustment) {
-    return Connect(
-        {.answer = [=](const std::string& method, const std::string&) -> Result<std::string> {
-          if (method != "CreateContainer") return std::string();
-          nri::CreateContainerResponse response;
-          *response.mutable_adjust() = adjustment;
-          return response.SerializeAsString();
-        }});
-  }
-  Reply<v1::RunPodSandboxResponse> TryRun(const v1::PodSandboxConfig& config) {
-    v1::RunPodSandboxRequest request;
-    *request.mutable_config() = config;
-    request.set_runtime_handler(GetParam());
-    return cri().RunPodSandbox(request);
-  }
-  void RestartDaemon() {
-    auto started = world().RestartDaemon();
-    ASSERT_TRUE(started) << started.error().message;
-  }
-
-  std::vector<std::unique_ptr<TestPlugin>> plugins_;
-};
+class Nri : public NriScenario {};
 
 TEST_P(Nri, APluginIsToldOfAWholeLifeInOrder) {
   TestPlugin& plugin = Connect();
@@ -141,6 +103,35 @@ TEST_P(Nri, ASeccompPolicyOfAPluginConfines) {
   const Ended ended = RunToEnd(RunPod(), ShellConfig("main", "mkdir /x"));
   EXPECT_NE(ended.exit_code, 0);
   EXPECT_NE(ended.err.find("No space left"), std::string::npos) << ended.err;
+}
+
+TEST_P(Nri, PrioritiesOfAPluginAreTheContainersAndWhatRunsInIt) {
+  nri::ContainerAdjustment adjustment;
+  auto* io = adjustment.mutable_linux()->mutable_io_priority();
+  io->set_class_(nri::IO_PRIORITY_BE);
+  io->set_priority(6);
+  auto* scheduler = adjustment.mutable_linux()->mutable_scheduler();
+  scheduler->set_policy(nri::SCHEDULE_BATCH);
+  scheduler->set_nice(11);
+  Adjusting(adjustment);
+  const std::string pod = RunPod();
+  // The fields are proc_pid_stat(5)'s nice and policy.
+  const std::string look = "ionice -p 1; cut -d ' ' -f 19,41 /proc/1/stat";
+  const std::string self = "ionice -p $$; cut -d ' ' -f 19,41 /proc/$$/stat";
+  EXPECT_EQ(RunToEnd(pod, ShellConfig("main", look)).out, "best-effort: prio 6\n11 3\n");
+  EXPECT_EQ(Output(StartSleeper(pod), self), "best-effort: prio 6\n11 3\n");
+}
+
+TEST_P(Nri, APriorityThatNoKernelKnowsIsRefusedByName) {
+  nri::ContainerAdjustment adjustment;
+  auto* io = adjustment.mutable_linux()->mutable_io_priority();
+  io->set_class_(nri::IO_PRIORITY_RT);
+  io->set_priority(8);
+  Adjusting(adjustment);
+  const auto reply = TryCreate(RunPod(), ShellConfig("main", "true"));
+  EXPECT_EQ(reply.code(), ErrorCode::kInvalidArgument) << reply.message();
+  EXPECT_NE(reply.message().find("linux.io_priority.priority: 8"), std::string::npos)
+      << reply.message();
 }
 
 TEST_P(Nri, WhatTheEngineCannotDoIsRefusedByName) {
