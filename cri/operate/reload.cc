@@ -52,10 +52,16 @@ Result<std::vector<std::string>> Reloader::TryReload() {
 // What can fail first.
 Status Reloader::Apply(const Config& config) {
   RETURN_IF_ERROR(SignaturePolicy(config.images.signature_policy).CheckKeys());
-  RETURN_IF_ERROR(parts_.metrics.Replace(config.metrics));  // also certificates that were renewed
+  // Also certificates that were renewed. Where the second fails the first goes back.
+  RETURN_IF_ERROR(parts_.metrics.Replace(config.metrics));
+  if (auto traces = parts_.tracer.Replace(config.tracing); !traces) {
+    (void)parts_.metrics.Replace(current_.metrics);
+    return traces;
+  }
   parts_.policy.Replace(config.images.signature_policy);
   parts_.puller.LookIn(config.images.hosts_dir, config.images.docker_config);
   SetLogLevel(config.log_level);
+  SetLogFormat(config.log_format);
   return {};
 }
 

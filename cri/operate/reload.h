@@ -10,6 +10,7 @@
 #include "cri/signatures/signature_policy.h"
 #include "cri/telemetry/meters.h"
 #include "cri/telemetry/metrics_server.h"
+#include "cri/telemetry/tracer.h"
 
 namespace catamaran {
 
@@ -22,6 +23,7 @@ class Reloader {
     ImagePuller& puller;
     MetricsServer& metrics;
     Meters& meters;
+    Tracer& tracer;
   };
   // `read` gives the configuration as it is now. All outlive this.
   Reloader(Config current, std::function<Result<Config>()> read, Parts parts)

@@ -25,7 +25,7 @@ class ReloadTest : public testing::Test {
     auto config = Read();
     ASSERT_TRUE(config) << config.error().message;
     reloader_ = std::make_unique<Reloader>(
-        *config, [this] { return Read(); }, Reloader::Parts{policy_, *puller_, *metrics_, meters_});
+        *config, [this] { return Read(); }, Reloader::Parts{policy_, *puller_, *metrics_, meters_, tracer_});
   }
   void TearDown() override {
     reloader_.reset();
@@ -56,6 +56,7 @@ class ReloadTest : public testing::Test {
   std::string text_;
   SignaturePolicy policy_{{}};
   Meters meters_;
+  Tracer tracer_{meters_, {.version = "test"}};
   std::unique_ptr<ImageStore> store_;
   std::unique_ptr<ImagePuller> puller_;
   std::unique_ptr<MetricsServer> metrics_;
@@ -71,16 +72,20 @@ TEST_F(ReloadTest, AppliesWhatCanChangeAndSaysIt) {
   EXPECT_FALSE(Rejects("r.test/app:1"));
   reloaded = ReloadWith(
       "log: {level: debug}\nmetrics: {address: '127.0.0.1:0'}\n"
+      "tracing: {endpoint: 'http://127.0.0.1:1'}\n"
       "images: {hosts_dir: /h, signature_policy: [{scope: '*', rule: reject}]}");
   ASSERT_TRUE(reloaded) << reloaded.error().message;
   EXPECT_EQ(*reloaded,
             (Lines{"images.hosts_dir: (none) -> /h", "images.signature_policy[*]: (none) -> reject",
-                   "metrics.address: (none) -> 127.0.0.1:0", "log.level: info -> debug"}));
+                   "metrics.address: (none) -> 127.0.0.1:0",
+                   "tracing.endpoint: (none) -> http://127.0.0.1:1", "log.level: info -> debug"}));
+  EXPECT_TRUE(tracer_.on());
   EXPECT_TRUE(Rejects("r.test/app:1"));
   EXPECT_TRUE(metrics_->url().starts_with("http://127.0.0.1:"));
   reloaded = ReloadWith("");
   ASSERT_TRUE(reloaded);
-  EXPECT_EQ(reloaded->size(), 4u);
+  EXPECT_EQ(reloaded->size(), 5u);
+  EXPECT_FALSE(tracer_.on());
   EXPECT_FALSE(Rejects("r.test/app:1"));
   EXPECT_EQ(metrics_->url(), "");
 }
@@ -103,13 +108,18 @@ TEST_F(ReloadTest, AWrongFileLeavesTheOldOneInForce) {
       "metrics: {address: '127.0.0.1:0', tls: {certificate: /absent, key: /absent}}\n"
       "images: {signature_policy: [{scope: '*', rule: reject}]}",
       ErrorCode::kInvalidArgument, "metrics.tls.certificate: open /absent: No such file");
+  ExpectRefused(
+      "metrics: {address: '127.0.0.1:0'}\n"
+      "tracing: {endpoint: 'https://127.0.0.1:1', tls: {ca: /absent}}",
+      ErrorCode::kInvalidArgument, "tracing.tls.ca: open /absent: No such file");
   EXPECT_FALSE(Rejects("r.test/app:1"));
+  EXPECT_FALSE(tracer_.on());
   EXPECT_EQ(metrics_->url(), "");
   const auto reloaded = ReloadWith("");
   ASSERT_TRUE(reloaded);
   EXPECT_EQ(*reloaded, Lines{}) << "nothing of those had come into force";
   const std::string text = meters_.Text({});
-  EXPECT_NE(text.find("catamaran_config_reloads_total{result=\"refused\"} 3"), std::string::npos);
+  EXPECT_NE(text.find("catamaran_config_reloads_total{result=\"refused\"} 4"), std::string::npos);
   EXPECT_NE(text.find("catamaran_config_reloads_total{result=\"applied\"} 1"), std::string::npos);
 }
 

@@ -124,9 +124,8 @@ class Exporter final : public TraceExporter {
     for (int attempt = 1; attempt <= kAttempts; ++attempt, pause *= 2) {
       const auto collector = collector_;
       if (collector == nullptr) return {};
-      const std::chrono::milliseconds patience = ending_ ? kLastWords : kPatience;
       lock.unlock();
-      delivery = {collector->Post(body, patience, [this] { return GivesUp(); }), true};
+      delivery = {collector->Post(body, kPatience, [this] { return GivesUp(); }), true};
       lock.lock();
       if (delivery.answer.outcome != OtlpPost::Outcome::kLater || ending_) break;
       Say(lock, /*works=*/false, delivery.answer.why);

@@ -37,6 +37,16 @@ void CriClient::Reconnect() {
   stubs_->images = v1::ImageService::NewStub(stubs_->channel);
 }
 
+void CriClient::SendAlong(const std::string& name, const std::string& value) {
+  const std::lock_guard lock(metadata_mutex_);
+  metadata_[name] = value;
+}
+
+std::map<std::string, std::string> CriClient::Metadata() const {
+  const std::lock_guard lock(metadata_mutex_);
+  return metadata_;
+}
+
 Reply<std::string> CriClient::CallEmpty(const std::string& method) {
   grpc::GenericStub stub(stubs_->channel);
   grpc::ClientContext context;
@@ -61,6 +71,8 @@ Reply<std::string> CriClient::CallEmpty(const std::string& method) {
     Reply<v1::Verb##Response> reply;                                                  \
     grpc::ClientContext context;                                                      \
     context.set_deadline(std::chrono::system_clock::now() + limit);                   \
+    for (const auto& [name, value] : Metadata())                                      \
+      if (!value.empty()) context.AddMetadata(name, value);                           \
     reply.error = ErrorOf(stubs_->service->Verb(&context, request, &reply.response)); \
     return reply;                                                                     \
   }

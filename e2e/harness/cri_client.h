@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -80,6 +82,9 @@ class CriClient {
   // tries again.
   void Reconnect();
 
+  // A line of metadata that goes with every call from now on; an empty value: none of that name.
+  void SendAlong(const std::string& name, const std::string& value);
+
   // Any method ("RuntimeService/Exec") with an empty request.
   Reply<std::string> CallEmpty(const std::string& method);
 
@@ -97,8 +102,12 @@ class CriClient {
 
  private:
   struct Stubs;  // hides gRPC's headers, which cost a dozen seconds per file
+  std::map<std::string, std::string> Metadata() const;
+
   std::string endpoint_;
   std::unique_ptr<Stubs> stubs_;
+  mutable std::mutex metadata_mutex_;
+  std::map<std::string, std::string> metadata_;
 };
 
 }  // namespace catamaran::e2e

@@ -1,58 +1,13 @@
-// What an administrator does beside a running daemon: reload, why, top, support-bundle.
-#include <signal.h>
-
-#include <filesystem>
+// What an administrator does beside a running daemon: reload, why, top.
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 #include <thread>
 
-#include "e2e/harness/pod_test.h"
-#include "sandbox/base/files.h"
+#include "e2e/scenarios/operate_fixture.h"
 
 namespace catamaran::e2e {
 namespace {
-
-class Operate : public PodTest {
- protected:
-  void TearDown() override {
-    if (config_changed_) {
-      EXPECT_TRUE(WriteConfig(ConfigText(world().paths())));
-      EXPECT_EQ(Command({"config", "reload"}).exit_code, 0);
-    }
-    PodTest::TearDown();
-  }
-
-  ProgramResult Command(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), ProgramFolder() + "/catamaran");
-    arguments.push_back("--config");
-    arguments.push_back(world().config_file());
-    return RunProgram(arguments);
-  }
-  Status WriteConfig(const std::string& text) {
-    config_changed_ = true;
-    return ReplaceFile(world().config_file(), text, 0600, Durability::kProcessCrash);
-  }
-  // This run's configuration with one text in the place of another.
-  void Configure(const std::string& old_text, const std::string& new_text) {
-    std::string text = ConfigText(world().paths());
-    const size_t at = text.find(old_text);
-    ASSERT_NE(at, std::string::npos) << old_text;
-    ASSERT_TRUE(WriteConfig(text.replace(at, old_text.size(), new_text)));
-  }
-  std::string DaemonLog() { return ReadFile(world().daemon().log_file()).value_or(""); }
-  // Sends SIGHUP and waits for what the daemon then logs.
-  void Hangup(const std::string& logged) {
-    const size_t before = DaemonLog().size();
-    ASSERT_EQ(kill(world().daemon().pid(), SIGHUP), 0);
-    EXPECT_TRUE(WaitUntil([&] { return DaemonLog().find(logged, before) != std::string::npos; }))
-        << logged << " is not in\n"
-        << DaemonLog().substr(before);
-  }
-  static void ExpectHas(const std::string& text, const std::string& part) {
-    EXPECT_NE(text.find(part), std::string::npos) << "no \"" << part << "\" in\n" << text;
-  }
-
- private:
-  bool config_changed_ = false;
-};
 
 TEST_P(Operate, SighupTakesWhatCanChangeAndPodsRunOn) {
   const std::string container = StartSleeper(RunPod());
@@ -91,6 +46,49 @@ TEST_P(Operate, AReloadThatCannotBeIsRefusedByNameAndChangesNothing) {
   EXPECT_EQ(same.exit_code, 0);
   EXPECT_EQ(same.output, "Read again; nothing changed.\n");
   EXPECT_FALSE(StartSleeper(pod).empty()) << "machines are still emulated";
+}
+
+// Calls that have to do with a pod or a container, and what is noticed of them.
+TEST_P(Operate, EachLineOfTheLogNamesItsPodAndContainerInEitherFormat) {
+  ASSERT_NO_FATAL_FAILURE(Configure("level: info", "level: debug\n  format: json"));
+  const size_t before = DaemonLog().size();
+  Hangup("\"event\":\"reloaded\"");
+  const std::string pod = RunPod(PodConfig("logged"));
+  const std::string name = "e2e/" + config_of(pod).metadata().name();
+  const std::string container = StartSleeper(pod);
+  EXPECT_TRUE(Exec(container, {"/bin/true"}).ok());
+  v1::StopContainerRequest stop;
+  stop.set_container_id(container);
+  EXPECT_TRUE(cri().StopContainer(stop).ok());
+  StopAndRemovePod(pod);
+  ASSERT_TRUE(WriteConfig(ConfigText(world().paths())));
+  Hangup("log.format: json -> text");
+
+  const std::set<std::string> of_pods = {"RunPodSandbox", "StopPodSandbox", "RemovePodSandbox",
+                                         "PodSandboxStatus"};
+  const std::set<std::string> of_containers = {"CreateContainer", "StartContainer", "ExecSync",
+                                               "StopContainer", "ContainerStatus"};
+  std::set<std::string> seen;
+  std::istringstream lines(DaemonLog().substr(before));
+  for (std::string line; std::getline(lines, line);) {
+    const auto object = nlohmann::json::parse(line, nullptr, false);
+    if (!object.is_object()) {
+      ExpectHas(line, " reloaded ");  // the first or the last: text
+      continue;
+    }
+    const std::string event = object.value("event", "");
+    const bool of_container = of_containers.contains(event);
+    if (!of_container && !of_pods.contains(event)) continue;
+    seen.insert(event);
+    EXPECT_EQ(object.value("pod", ""), pod) << line;
+    EXPECT_EQ(object.value("name", ""), name) << line;
+    if (of_container) {
+      EXPECT_EQ(object.value("container", ""), container) << line;
+    }
+  }
+  for (const char* event : {"RunPodSandbox", "StopPodSandbox", "RemovePodSandbox",
+                            "CreateContainer", "StartContainer", "ExecSync", "StopContainer"})
+    EXPECT_TRUE(seen.contains(event)) << event;
 }
 
 TEST_P(Operate, WhySaysWhatAPodWaitsForAndWhatItsStartTook) {
@@ -156,113 +154,7 @@ TEST_P(Operate, TopShowsWhatEachPodUses) {
   ExpectHas(no_terminal.output, "--once");
 }
 
-// ---- Secrets ----
-
-constexpr char kSecret[] = "planted-5ecr3t";
-
-class Secrets : public Operate {
- protected:
-  static std::string Secret(int number) { return fmt::format("{}-{}", kSecret, number); }
-
-  // Wherever a pod may have them.
-  void PlantSecrets() {
-    auto config = PodConfig("keeper");
-    (*config.mutable_annotations())["kubectl.kubernetes.io/last-applied-configuration"] =
-        "{\"env\": \"" + Secret(1) + "\"}";
-    pod_ = RunPod(config);
-    auto container = ContainerConfig(
-        "app", {"/bin/sh", "-c", "API_TOKEN=" + Secret(2) + " sleep 1000", "--password", Secret(3),
-                "--header=Authorization: Bearer " + Secret(4), "http://me:" + Secret(5) + "@h/"});
-    auto* env = container.add_envs();
-    env->set_key("DATABASE");
-    env->set_value(Secret(6));
-    (*container.mutable_annotations())["example.org/note"] = Secret(7);
-    container_ = CreateAndStart(pod_, container);
-    EXPECT_TRUE(Exec(container_, {"/bin/echo", "--token=" + Secret(8)}).ok());
-    v1::PullImageRequest pull;
-    pull.mutable_image()->set_image("127.0.0.1:1/app:1");
-    pull.mutable_auth()->set_username("me");
-    pull.mutable_auth()->set_password(Secret(9));
-    EXPECT_FALSE(cri().PullImage(pull).ok());
-    // Failures are where a careless daemon tells what it was given.
-    auto broken = ContainerConfig("broken", {"/absent", "--token=" + Secret(10)});
-    *broken.add_envs() = *env;
-    v1::StartContainerRequest start;
-    start.set_container_id(Create(pod_, broken));
-    EXPECT_FALSE(cri().StartContainer(start).ok());
-  }
-
-  static void ExpectNone(const std::string& text, const std::string& where) {
-    const size_t at = text.find(kSecret);
-    EXPECT_EQ(at, std::string::npos) << where << ": " << text.substr(at < 200 ? 0 : at - 200, 300);
-  }
-
-  std::string pod_, container_;
-};
-
-TEST_P(Secrets, AreNotInTheLogNorInVerboseStatus) {
-  ASSERT_NO_FATAL_FAILURE(Configure("level: info", "level: debug"));
-  Hangup("log.level: info -> debug");
-  PlantSecrets();
-  v1::PodSandboxStatusRequest of_pod;
-  of_pod.set_pod_sandbox_id(pod_);
-  of_pod.set_verbose(true);
-  const auto pod = cri().PodSandboxStatus(of_pod);
-  ASSERT_TRUE(pod->info().contains("info"));
-  for (const auto& [key, value] : pod->info()) ExpectNone(value, "verbose PodSandboxStatus");
-  v1::ContainerStatusRequest of_container;
-  of_container.set_container_id(container_);
-  of_container.set_verbose(true);
-  const auto status = cri().ContainerStatus(of_container);
-  ASSERT_TRUE(status->info().contains("info"));
-  ExpectHas(status->info().at("info"), "DATABASE");
-  for (const auto& [key, value] : status->info()) ExpectNone(value, "verbose ContainerStatus");
-  v1::StatusRequest of_node;
-  of_node.set_verbose(true);
-  const auto node = cri().Status(of_node);
-  for (const auto& [key, value] : node->info()) ExpectNone(value, "Status");
-  ExpectNone(DaemonLog(), "the log");
-}
-
-TEST_P(Secrets, AreNotInTheSupportBundle) {
-  PlantSecrets();
-  const std::string folder = world().NewFolder("bundle");
-  const std::string file = folder + "/bundle.tar.zst";
-  const ProgramResult made =
-      Command({"support-bundle", file, "--log", world().daemon().log_file()});
-  ASSERT_EQ(made.exit_code, 0) << made.output;
-  EXPECT_EQ(std::filesystem::status(file).permissions(), std::filesystem::perms(0600));
-  const ProgramResult unpacked =
-      RunProgram({"/bin/sh", "-c", "zstd -dc " + file + " | tar -xf - -C " + folder});
-  ASSERT_EQ(unpacked.exit_code, 0) << unpacked.output;
-  int files = 0;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (!entry.is_regular_file() || entry.path() == file) continue;
-    ++files;
-    const auto text = ReadFile(entry.path());
-    ASSERT_TRUE(text) << text.error().message;
-    ExpectNone(*text, entry.path().string());
-  }
-  EXPECT_GT(files, 18);
-  const auto read = [&](const std::string& name) {
-    return ReadFile(folder + "/catamaran-support/" + name).value_or("");
-  };
-  ExpectHas(read("config.txt"), "cgroup_root: " + world().paths().cgroup_root);
-  ExpectHas(read("doctor.json"), "\"findings\"");
-  ExpectHas(read("versions.txt"), "catamaran ");
-  ExpectHas(read("daemon/metrics.txt"), "catamaran_build_info{");
-  ExpectHas(read("daemon/log.txt"), " RunPodSandbox pod=" + pod_);
-  ExpectHas(read("daemon/pods.json"), config_of(pod_).metadata().name());
-  ExpectHas(read("daemon/containers.json"), "\"DATABASE\"");
-  ExpectHas(read("daemon/stats.json"), pod_);
-  ExpectHas(read("daemon/status.json"), "\"networkReady\": true");
-  ExpectHas(read("host/mounts"), "/proc");
-  const ProgramResult again = Command({"support-bundle", file});
-  EXPECT_EQ(again.exit_code, 1) << "it takes no file that is there";
-}
-
 CATAMARAN_ON_EVERY_HANDLER(Operate);
-CATAMARAN_ON_EVERY_HANDLER(Secrets);
 
 }  // namespace
 }  // namespace catamaran::e2e
