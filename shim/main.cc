@@ -89,8 +89,7 @@ Status Main(int argc, char** argv) {
   if (argc > 1 && argv[1] == std::string_view("probe")) return RunProbeCommand(argc, argv);
   if (argc > 1 && argv[1] == std::string_view("network-namespace"))
     return RunNetworkNamespaceCommand(argc, argv);
-  if (argc > 1 && argv[1] == std::string_view("left-hooks"))
-    return RunLeftHooksCommand(argc, argv);
+  if (argc > 1 && argv[1] == std::string_view("left-hooks")) return RunLeftHooksCommand(argc, argv);
   InitAbortSteps("shim");
   prctl(PR_SET_NAME, "catamaran-shim");
   setsid();
