@@ -3,10 +3,12 @@
 
 #include <cstdio>
 
+#include "cri/base/version.h"
 #include "cri/config/config.h"
 #include "cri/doctor/doctor.h"
 #include "cri/doctor/kubelet_probe.h"
 #include "cri/image_commands.h"
+#include "cri/install/install_commands.h"
 #include "cri/operate/reload_command.h"
 #include "cri/operate/support_bundle.h"
 #include "cri/operate/top_command.h"
@@ -28,6 +30,8 @@ struct Flags {
   PullFlags pull;
   std::string kubelet_config = kDefaultKubeletConfig;
   bool json = false;
+  bool fix = false;
+  bool dry_run = false;
   std::string pod;
   TopOptions top;
   std::string top_order = "cpu";
@@ -76,13 +80,15 @@ Status RunConfigReload(const Flags& flags) {
 
 int RunDoctorCommand(const Flags& flags) {
   DoctorOptions options;
-  options.version = CATAMARAN_VERSION;
+  options.version = Version();
   options.config_source = !flags.config_file.empty()   ? flags.config_file
                           : Exists(kDefaultConfigFile) ? kDefaultConfigFile
                                                        : "default configuration";
   options.kubelet_config = HostPath(flags.kubelet_config);
   options.patience = std::chrono::seconds(flags.patience_seconds);
   if (flags.json) options.form = DoctorOptions::Form::kJson;
+  if (flags.fix)
+    options.fix = flags.dry_run ? DoctorOptions::Fix::kSay : DoctorOptions::Fix::kMake;
   return RunDoctor(ReadConfig(flags), options);
 }
 
@@ -186,7 +192,7 @@ int ExitCode(const Status& status) {
 
 int Main(int argc, char** argv) {
   CLI::App app("Kubernetes pods in namespaces or in virtual machines, through one CRI socket.");
-  app.set_version_flag("--version", CATAMARAN_VERSION);
+  app.set_version_flag("--version", Version());
   app.require_subcommand(1);
   Flags flags;
   Status outcome;
@@ -198,6 +204,7 @@ int Main(int argc, char** argv) {
 
   AddImageCommands(&app, &flags, &outcome);
   AddOperateCommands(&app, &flags, &outcome);
+  AddInstallCommands(&app, &outcome);
 
   CLI::App* config = app.add_subcommand("config", "The configuration file");
   config->require_subcommand(1);
@@ -222,6 +229,9 @@ int Main(int argc, char** argv) {
                    "Seconds that one probe may take (default: 5)")
       ->check(CLI::Range(1, 3600));
   doctor->add_flag("--json", flags.json, "Print JSON");
+  CLI::Option* fix = doctor->add_flag(
+      "--fix", flags.fix, "Mend what can be mended safely, say how, and try everything again");
+  doctor->add_flag("--dry-run", flags.dry_run, "With --fix: only say what would be done")->needs(fix);
   doctor->callback([&] { doctor_exit = RunDoctorCommand(flags); });
 
   CLI11_PARSE(app, argc, argv);

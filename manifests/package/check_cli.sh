@@ -34,27 +34,29 @@ completed() {
 }
 
 check() {
-  local command=$1 help option name
+  local command=$1 help option name text offered
+  # Whole before it is searched: a grep that ends early would end what still writes to it.
+  text=$(section "$command" && echo "$common")
   # shellcheck disable=SC2086
   help=$("$program" $command --help)
   if [[ -n $command && -z $(subcommands <<<"$help") && -z $(section "$command") ]]; then
     complain "$page: no section for catamaran $command"
   fi
   while read -r option; do
-    [[ $(completed "$command" "$option") == "$option" ]] || [[ $(completed "$command" "$option") == *$option* ]] ||
-      complain "completion: catamaran $command lacks $option"
-    { section "$command" && echo "$common"; } | grep -qE -- "(^| |\"|,)$option([ \",]|$)" ||
+    offered=$(completed "$command" "$option")
+    grep -qx -- "$option" <<<"$offered" || complain "completion: catamaran $command lacks $option"
+    grep -qE -- "(^| |\"|,)$option([ \",]|$)" <<<"$text" ||
       complain "$page: catamaran $command lacks $option"
   done < <(options <<<"$help")
   while read -r option; do
-    [[ -z $option ]] || grep -qx -- "$option" <(options <<<"$help"; subcommands <<<"$help") ||
+    [[ -z $option ]] || grep -qx -- "$option" <<<"$(options <<<"$help")" ||
       complain "completion: catamaran $command has no $option"
   done < <(completed "$command" --)
   while read -r option; do
-    grep -qx -- "$option" <(options <<<"$help") || complain "$page: catamaran $command has no $option"
+    grep -qx -- "$option" <<<"$(options <<<"$help")" || complain "$page: catamaran $command has no $option"
   done < <([[ -z $command ]] || section "$command" | sed -n 's/^\.BI\{0,1\} \(--[a-z-]*\).*/\1/p')
   for name in $(subcommands <<<"$help"); do
-    completed "$command" "$name" | grep -qx -- "$name" || complain "completion: catamaran $command lacks $name"
+    grep -qx -- "$name" <<<"$(completed "$command" "$name")" || complain "completion: catamaran $command lacks $name"
     check "${command:+$command }$name"
   done
 }

@@ -30,4 +30,4 @@ install -m 644 "$source"/manifests/man/*.8 "$out/share/man/man8/"
 install -m 644 "$source"/manifests/man/*.5 "$out/share/man/man5/"
 install -m 644 "$source/manifests/completion/catamaran" "$out/share/bash-completion/completions/"
 install -m 644 "$source/LICENSE" "$source"/manifests/docs/*.md "$source/manifests/catamaran.yaml" \
-  "$source/manifests/runtimeclasses.yaml" "$source/manifests/package/debian/copyright" "$out/share/doc/catamaran/"
+  "$source/manifests/installer.yaml" "$source/manifests/runtimeclasses.yaml" "$source/manifests/package/debian/copyright" "$out/share/doc/catamaran/"
