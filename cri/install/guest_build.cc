@@ -19,6 +19,13 @@ Status GuestBuildCommand(const GuestBuildOptions& options) {
   ASSIGN_OR_RETURN(const ConfigPlaces places, ConfigPlaces::OfThisProgram());
   ASSIGN_OR_RETURN(std::string script, Beside(places, "build-guest.sh"));
   ASSIGN_OR_RETURN(std::string agent, Beside(places, "catamaran-agent"));
+  if (!Exists("/usr/bin/apt-get"))
+    return Fail(ErrorCode::kFailedPrecondition,
+                "the guest is made of Debian's packages, and there is no apt-get here; next: make "
+                "it on a Debian machine with the same version (catamaran guest build --output "
+                "guest) and copy vmlinuz, initramfs.img and writable.img (cp --sparse=always) to "
+                "{}",
+                options.output);
   if (auto made = MakeDirectories(options.output, 0700); !made) {
     Error error = std::move(made).error();
     if (error.code == ErrorCode::kPermissionDenied)

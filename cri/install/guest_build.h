@@ -15,7 +15,8 @@ struct GuestBuildOptions {
 };
 
 // `catamaran guest build`: becomes build-guest.sh, which lies beside the program as the agent does,
-// and so returns only where it cannot: kNotFound or kPermissionDenied.
+// and so returns only where it cannot: kNotFound, kPermissionDenied, kFailedPrecondition where this
+// is no Debian.
 Status GuestBuildCommand(const GuestBuildOptions& options);
 
 }  // namespace catamaran

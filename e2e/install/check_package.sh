@@ -88,7 +88,8 @@ check_guest() {
   # Where there is no network: a kernel that was downloaded elsewhere.
   [[ ! -d $files/guest-cache ]] || { mkdir -p /var/lib/catamaran/guest && cp -r "$files/guest-cache" /var/lib/catamaran/guest/cache; }
   catamaran guest build
-  expect 'guest kernel +Linux 6.1' bash -c 'catamaran doctor | tr -s " "'
+  expect 'ok +guest kernel .*: Linux 6.1' catamaran doctor
+  expect 'ok +guest agent ' catamaran doctor
   expect 'the guest is in /var/lib/catamaran/guest: Linux 6.1' catamaran guest build
 }
 

@@ -13,7 +13,7 @@ handlers: [{name: ns, backend: ns}]
 TEXT
 catamaran config check /etc/config.yaml
 # Nothing here makes a guest: it says where one can be made.
-catamaran guest build 2>&1 | grep -q 'make it on a Debian machine' || die "guest build does not say what to do"
+catamaran guest build 2>&1 | grep -q 'make it on a Debian machine with' || die "guest build does not say what to do"
 catamaran doctor --config /etc/config.yaml || true
 ip link set lo up
 catamaran serve --config /etc/config.yaml >/daemon.log 2>&1 &

@@ -39,10 +39,6 @@ need() {
     shift 2
   done
   ((${#programs[@]})) || return 0
-  command -v apt-get >/dev/null ||
-    fail "no ${programs[*]} here. The guest is made of Debian's packages: make it on a Debian machine with" \
-      "the same version of catamaran (catamaran guest build --output guest) and copy vmlinuz, initramfs.img" \
-      "and writable.img (cp --sparse=always) to $out"
   fail "${programs[*]} missing; next: apt-get install ${packages[*]}"
 }
 
