@@ -61,7 +61,7 @@ Container::~Container() { ReapBuilder(); }
 Status Container::Prepare() {
   cgroup_path_ = sandbox_.spec.cgroup_path() + "/" + spec_.container_id();
   ASSIGN_OR_RETURN(auto devices, FindDevices(spec_));
-  const auto rules = DeviceRulesOf(spec_, devices);
+  device_rules_ = DeviceRulesOf(spec_, devices);
   ASSIGN_OR_RETURN(plan_, PlanContainer(PlanInput{sandbox_.spec, spec_, ViewOf(*sandbox_.cgroups),
                                                   cgroup_path_, std::move(devices)}));
   RETURN_IF_ERROR(CheckLabels(spec_));
@@ -71,15 +71,21 @@ Status Container::Prepare() {
                    ResolveAmbientCapabilities(spec_.process().capabilities(), capabilities_));
   ASSIGN_OR_RETURN(seccomp_, CompileSeccomp(spec_.process().seccomp(), capabilities_));
   SetUpHooks();
-  return MakeCgroup(rules);
+  return MakeCgroup();
 }
 
-Status Container::MakeCgroup(const std::vector<DeviceRule>& rules) {
+Status Container::MakeCgroup() {
   const StepSpan step("cgroup");
   ASSIGN_OR_RETURN(cgroup_, sandbox_.cgroups->Create(cgroup_path_));
   RETURN_IF_ERROR(cgroup_->Apply(spec_.resources()));
-  // A new group allows everything.
+  return AllowDevices(BuildersDeviceRules());
+}
+
+// A new group allows everything.
+Status Container::AllowDevices(const std::vector<DeviceRule>& more) const {
   if (spec_.all_devices()) return {};
+  std::vector<DeviceRule> rules = device_rules_;
+  rules.insert(rules.end(), more.begin(), more.end());
   return cgroup_->AllowOnlyDevices(rules);
 }
 
@@ -165,7 +171,9 @@ void Container::OnPrepared(Result<spec::ResolvedUser> user) {
     if (!failure_) failure_ = std::move(user).error();
     return;
   }
-  // It waits for its start, and in a user namespace it could not do that itself.
+  // It waits for its start: no program of the image's has run.
+  if (auto limited = AllowDevices({}); !limited) return FailAndKill(std::move(limited).error());
+  // In a user namespace it could not do that itself.
   if (auto applied = ApplyScheduling(plan_.process, init_->pid()); !applied)
     return FailAndKill(std::move(applied).error());
   user_ = *user;

@@ -78,7 +78,8 @@ class Container {
   using Created = Completion<pod::CreateContainerResponse>;
 
   Status Prepare();
-  Status MakeCgroup(const std::vector<DeviceRule>& rules);
+  Status MakeCgroup();
+  Status AllowDevices(const std::vector<DeviceRule>& more) const;
   Status LaunchInit(Stdio stdio);
   Status LaunchProcess(const ContainerProcess::Options& options, Launcher::Body body, Stdio stdio);
   Status LaunchMapped(InitInput input, ContainerProcess::Options options, Stdio stdio);
@@ -123,6 +124,7 @@ class Container {
   ContainerPlan plan_;
   std::string cgroup_path_;
   std::optional<Cgroup> cgroup_;
+  std::vector<DeviceRule> device_rules_;  // none for all_devices
   CapabilitySet capabilities_;
   CapabilitySet ambient_;
   std::shared_ptr<const SeccompProgram> seccomp_;

@@ -154,4 +154,11 @@ std::vector<DeviceRule> DeviceRulesOf(const spec::ContainerSpec& container,
   return rules;
 }
 
+std::vector<DeviceRule> BuildersDeviceRules() {
+  // Numbers: Documentation/admin-guide/devices.txt. A device is attached read-only.
+  constexpr uint32_t kMisc = 10, kLoopControl = 237, kLoop = 7;
+  return {{DeviceRule::Type::kCharacter, kMisc, kLoopControl, true, true, false},
+          {DeviceRule::Type::kBlock, kLoop, {}, true, false, false}};
+}
+
 }  // namespace catamaran

@@ -39,5 +39,8 @@ Result<std::vector<PlannedDevice>> FindDevices(const spec::ContainerSpec& contai
 // What the container's device cgroup has to allow.
 std::vector<DeviceRule> DeviceRulesOf(const spec::ContainerSpec& container,
                                       const std::vector<PlannedDevice>& devices);
+// What the process that builds a container needs besides, being in its group: loop devices, without
+// which kernels before 6.12 mount no image.
+std::vector<DeviceRule> BuildersDeviceRules();
 
 }  // namespace catamaran

@@ -100,7 +100,11 @@ Result<UniqueFd> RootfsBuilder::MountLayer(const std::string& blob) {
   if (mount || (mount.error().system_errno != ENOTBLK && mount.error().system_errno != EINVAL))
     return mount;
   auto through_loop = MountThroughLoop(file.get());
-  return through_loop ? std::move(through_loop) : std::move(mount);
+  if (!through_loop)
+    return tl::unexpected(std::move(through_loop)
+                              .error()
+                              .While(mount.error().message + "; by a loop device instead"));
+  return through_loop;
 }
 
 Result<std::vector<UniqueFd>> RootfsBuilder::OpenLowers(const spec::RootfsSpec& spec,
