@@ -38,7 +38,7 @@ void RunLeftHooks(Pods& pods, Pod& pod, Deadline deadline) {
       deadline.Earlier(Deadline::After(kLimit)).Remaining());
   auto failed = Run(pods.config().shim, state_directory, std::max(limit, std::chrono::seconds(1)));
   const std::string what = failed ? *failed : failed.error().message;
-  if (!what.empty()) pods.Notice("hooks of pod " + pod.id.value() + ": " + what);
+  if (!what.empty()) pods.Notice({.pod = pod.id.value()}, "its hooks: " + what);
 }
 
 }  // namespace catamaran

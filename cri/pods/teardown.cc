@@ -151,7 +151,7 @@ Status RemovePod(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext&
 void DiscardPod(Pods& pods, const std::shared_ptr<Pod>& pod) {
   const CallContext call{.deadline = Deadline::After(kRollBackLimit)};
   if (auto removed = RemovePod(pods, pod, call); !removed)
-    pods.Notice("roll back pod " + pod->id.value() + ": " + removed.error().message);
+    pods.Notice({.pod = pod->id.value()}, "roll it back: " + removed.error().message);
 }
 
 Status DiscardUnrecorded(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContext& call) {
@@ -217,8 +217,7 @@ Status RemoveContainerOf(Pods& pods, const PodTable::Member& member, const CallC
 void DiscardContainer(Pods& pods, const PodTable::Member& member) {
   const CallContext call{.deadline = Deadline::After(kRollBackLimit)};
   if (auto removed = RemoveContainerOf(pods, member, call); !removed)
-    pods.Notice("roll back container " + member.container->id.value() + ": " +
-                removed.error().message);
+    pods.Notice(AboutOf(member), "roll it back: " + removed.error().message);
 }
 
 Status EraseContainer(Pods& pods, const PodTable::Member& member) {
