@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "cri/base/notice.h"
+#include "cri/base/version.h"
 #include "cri/images/image_store.h"
 #include "cri/network/builtin/builtin_network.h"
 #include "cri/network/cni/cni_network.h"
@@ -56,7 +58,11 @@ class Signals {
   sigset_t signals_;
 };
 
-void WriteNotice(const std::string& text) { Log(LogLevel::kWarn, "notice", {{"what", text}}); }
+void WriteNotice(const About& about, const std::string& text) {
+  Log(LogLevel::kWarn, "notice",
+      {{"pod", about.pod}, {"container", about.container}, {"what", text}});
+}
+void WriteNodeNotice(const std::string& text) { WriteNotice({}, text); }
 
 Result<std::unique_ptr<PodNetwork>> MakeNetwork(const Config& config) {
   if (config.network == Config::Network::kBuiltin) {
@@ -82,6 +88,7 @@ struct Daemon {
   std::unique_ptr<Pods> pods;
   std::unique_ptr<StreamingServer> streaming;
   std::unique_ptr<CallsInFlight> calls = std::make_unique<CallsInFlight>();
+  std::unique_ptr<Tracer> tracer;
   std::unique_ptr<MetricsServer> metrics;
 };
 
@@ -102,9 +109,9 @@ Result<Daemon> MakeDaemon(const Config& config) {
   RETURN_IF_ERROR(CheckHandlers(config));
   daemon.policy = std::make_shared<SignaturePolicy>(config.images.signature_policy);
   RETURN_IF_ERROR(daemon.policy->CheckKeys());
-  ASSIGN_OR_RETURN(
-      daemon.images,
-      ImageStore::Open(config.root / "images", {config.images.pinned, WriteNotice, daemon.policy}));
+  ASSIGN_OR_RETURN(daemon.images,
+                   ImageStore::Open(config.root / "images",
+                                    {config.images.pinned, WriteNodeNotice, daemon.policy}));
   daemon.puller = std::make_unique<ImagePuller>(
       *daemon.images, ImagePuller::Options{.hosts_dir = config.images.hosts_dir,
                                            .docker_config = config.images.docker_config,
@@ -113,7 +120,7 @@ Result<Daemon> MakeDaemon(const Config& config) {
                                              meters->PullReceived(bytes);
                                            }});
   ASSIGN_OR_RETURN(daemon.network, MakeNetwork(config));
-  ASSIGN_OR_RETURN(daemon.cgroups, OpenPodCgroups());
+  ASSIGN_OR_RETURN(daemon.cgroups, OpenPodCgroups(config));
   ASSIGN_OR_RETURN(auto shims, ShimManager::Create({config.shim.string()}));
   ASSIGN_OR_RETURN(std::string boot_id, ReadBootId());
   PodsParts parts{std::move(shims), *daemon.images, *daemon.network,
@@ -124,6 +131,9 @@ Result<Daemon> MakeDaemon(const Config& config) {
   ASSIGN_OR_RETURN(daemon.streaming, StreamingServer::Start({.address = config.streaming.address,
                                                              .port = config.streaming.port,
                                                              .idle = config.streaming.idle}));
+  daemon.tracer = std::make_unique<Tracer>(
+      *daemon.meters, TraceExporter::Options{.version = Version(), .notice = WriteNodeNotice});
+  RETURN_IF_ERROR(daemon.tracer->Replace(config.tracing));
   const auto text = [meters = daemon.meters, pods = daemon.pods.get(), calls = daemon.calls.get()] {
     return meters->Text(NodeGauges(*pods, *calls));
   };
@@ -139,6 +149,7 @@ Status Serve(const Config& config, const std::function<Result<Config>()>& read_a
   const Signals signals;
   InitAbortSteps("daemon");
   SetLogLevel(config.log_level);
+  SetLogFormat(config.log_format);
   RETURN_IF_ERROR(MakeDirectories(config.run.value(), 0700));
   RETURN_IF_ERROR(MakeDirectories(config.root.value(), 0700));
   ASSIGN_OR_RETURN(const DirectoryLock run_lock,
@@ -147,13 +158,14 @@ Status Serve(const Config& config, const std::function<Result<Config>()>& read_a
                    DirectoryLock::Take(config.root, config.listen, Deadline::After(kLockPatience)));
   ASSIGN_OR_RETURN(const HostPath socket, SocketPathOf(config.listen));
   ASSIGN_OR_RETURN(const Daemon daemon, MakeDaemon(config));
-  Reloader reloader(config, read_again,
-                    {*daemon.policy, *daemon.puller, *daemon.metrics, *daemon.meters});
+  Reloader reloader(
+      config, read_again,
+      {*daemon.policy, *daemon.puller, *daemon.metrics, *daemon.meters, *daemon.tracer});
   const auto reload = [&reloader] { return reloader.Reload(); };
-  ASSIGN_OR_RETURN(
-      const auto server,
-      GrpcServer::Start(socket, {config, *daemon.images, *daemon.puller, *daemon.network,
-                                 *daemon.pods, *daemon.streaming, *daemon.calls, reload}));
+  ASSIGN_OR_RETURN(const auto server,
+                   GrpcServer::Start(socket, {config, *daemon.images, *daemon.puller,
+                                              *daemon.network, *daemon.pods, *daemon.streaming,
+                                              *daemon.calls, *daemon.tracer, reload}));
   Log(LogLevel::kInfo, "serving",
       {{"listen", config.listen},
        {"root", config.root.string()},

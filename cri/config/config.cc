@@ -12,6 +12,7 @@
 #include "cri/config/ip_port.h"
 #include "cri/config/read_images.h"
 #include "cri/config/read_metrics.h"
+#include "cri/config/read_tracing.h"
 #include "cri/config/ulimits.h"
 #include "cri/config/yaml_reader.h"
 #include "sandbox/base/files.h"
@@ -60,9 +61,10 @@ Status ReadCidr(const YamlValue& value, int family, int least, int most, std::st
 }
 
 HostPath GuestFolder(const ConfigPlaces& places) {
-  HostPath beside((places.program_directory.value() / "../guest").lexically_normal());
-  if (Exists((beside / "vmlinuz").value())) return beside;
-  return HostPath("/usr/share/catamaran/guest");
+  const HostPath beside((places.program_directory.value() / "../guest").lexically_normal());
+  for (const HostPath& folder : {beside, HostPath("/usr/share/catamaran/guest")})
+    if (Exists((folder / "vmlinuz").value())) return folder;
+  return HostPath(kGuestFolder);
 }
 
 spec::MachineSpec DefaultMachine(const ConfigPlaces& places) {
@@ -247,6 +249,7 @@ Status ReadNri(const YamlValue& value, NriConfig* nri) {
 // Keys that other values depend on are checked once all is read.
 struct Lines {
   int default_handler = 0;
+  int cgroup_root = 0;
 };
 
 std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* config, Lines* lines) {
@@ -256,8 +259,17 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
       {"run", [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->run); }},
       {"templates",
        [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->templates); }},
+      {"cgroup_driver",
+       [config](const YamlValue& v) -> Status {
+         ASSIGN_OR_RETURN(auto index, (v.ReadWord({"cgroupfs", "systemd"})));
+         config->cgroup_driver = index == 0 ? CgroupDriver::kCgroupfs : CgroupDriver::kSystemd;
+         return {};
+       }},
       {"cgroup_root",
-       [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->cgroup_root); }},
+       [config, lines](const YamlValue& v) {
+         lines->cgroup_root = v.line();
+         return v.ReadAbsolutePath(&config->cgroup_root);
+       }},
       {"default_handler",
        [config, lines](const YamlValue& v) {
          lines->default_handler = v.line();
@@ -296,11 +308,18 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
       {"shim", [config](const YamlValue& v) { return v.ReadAbsolutePath(&config->shim); }},
       {"log",
        [config](const YamlValue& v) {
-         return v.ReadMapping(
-             {{"level", [config](const YamlValue& level) -> Status {
-                 RETURN_IF_ERROR(level.ReadWord({"debug", "info", "warn", "error"}));
-                 return level.Read(&config->log_level);
-               }}});
+         return v.ReadMapping({
+             {"level",
+              [config](const YamlValue& level) -> Status {
+                RETURN_IF_ERROR(level.ReadWord({"debug", "info", "warn", "error"}));
+                return level.Read(&config->log_level);
+              }},
+             {"format",
+              [config](const YamlValue& format) -> Status {
+                RETURN_IF_ERROR(format.ReadWord({"text", "json"}));
+                return format.Read(&config->log_format);
+              }},
+         });
        }},
       {"cdi_spec_dirs",
        [config](const YamlValue& v) { return ReadFolders(v, &config->cdi_spec_dirs); }},
@@ -320,12 +339,22 @@ std::vector<YamlValue::Key> TopLevelKeys(const ConfigPlaces& places, Config* con
        }},
       {"nri", [config](const YamlValue& v) { return ReadNri(v, &config->nri); }},
       {"metrics", [config](const YamlValue& v) { return ReadMetrics(v, &config->metrics); }},
+      {"tracing", [config](const YamlValue& v) { return ReadTracing(v, &config->tracing); }},
       {"handlers",
        [config, &places](const YamlValue& v) {
          return v.ReadSequence(
              [&](const YamlValue& item) { return ReadHandler(item, places, config); });
        }},
   };
+}
+
+// With systemd it is a slice, as any pod's parent.
+Status SettleCgroupRoot(const std::string& file_name, const Lines& lines, Config* config) {
+  if (config->cgroup_root.empty()) config->cgroup_root = DefaultCgroupRoot(config->cgroup_driver);
+  return PodCgroupPath(config->cgroup_driver,
+                       fmt::format("{}:{}: cgroup_root", file_name, lines.cgroup_root),
+                       config->cgroup_root, PodId("0"))
+      .map([](const std::string&) {});
 }
 
 void AddDefaultHandlers(const ConfigPlaces& places, Config* config) {
@@ -384,6 +413,7 @@ Result<Config> ParseConfig(std::string_view text, const std::string& file_name,
                 "{}:{}: default_handler: '{}' is wrong: must be one of the handlers: {}", file_name,
                 std::max(lines.default_handler, 1), config.default_handler, config.HandlerNames());
   }
+  RETURN_IF_ERROR(SettleCgroupRoot(file_name, lines, &config));
   if (config.listen.empty()) {
     config.listen = std::string(kListenScheme) + (config.run / "catamaran.sock").string();
     RETURN_IF_ERROR(SocketPathOf(config.listen));

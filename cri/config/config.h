@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cri/cgroups/cgroup_driver.h"
 #include "cri/signatures/signature_rule.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
@@ -60,6 +61,16 @@ struct MetricsConfig {
   HostPath client_ca;         // whose clients may read; empty: everybody's
 };
 
+// Where traces of calls go, see cri/telemetry/tracer.h.
+struct TracingConfig {
+  std::string endpoint;       // "http://127.0.0.1:4318"; empty: nowhere, and none are made
+  HostPath ca;                // PEM; empty: the authorities that the machine trusts
+  HostPath certificate, key;  // PEM, for the collector; empty: none
+  // Of calls that bring no trace of their own: so many of a million are traced.
+  uint32_t sampling_rate_per_million = 0;
+  std::string service_name = "catamaran";
+};
+
 // The daemon's configuration, with every default resolved: what the file says, over the defaults.
 // A value, immutable once read.
 struct Config {
@@ -69,7 +80,8 @@ struct Config {
   HostPath root{"/var/lib/catamaran"};     // images, network records, pods' disks
   HostPath run{"/run/catamaran"};          // sockets, records of pods; on tmpfs, 0700
   HostPath templates;                      // of VMs; <root>/templates where the file says nothing
-  std::string cgroup_root = "/catamaran";  // parent of pods that name no cgroup_parent
+  CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;  // as the kubelet's
+  std::string cgroup_root;  // parent of pods that name no cgroup_parent; the driver's default
   std::string default_handler = "ns";
   Network network = Network::kCni;
   std::string builtin_cidr_v4 = "10.88.0.0/16";
@@ -82,10 +94,12 @@ struct Config {
   std::vector<spec::Rlimit> default_ulimits;  // of containers; CRI requests know none
   HostPath shim;                              // the program catamaran-shim
   std::string log_level = "info";
+  std::string log_format = "text";  // or "json"
   ImagesConfig images;
   StreamingConfig streaming;
   NriConfig nri;
   MetricsConfig metrics;
+  TracingConfig tracing;
   std::vector<HandlerConfig> handlers;
 
   // By a request's runtime_handler; "" is the default one. Null where there is none.
@@ -96,8 +110,11 @@ struct Config {
   HostPath MetricsSocket() const { return run / "metrics.sock"; }
 };
 
+// Where `catamaran guest build` puts the guest's kernel and disks.
+inline constexpr char kGuestFolder[] = "/var/lib/catamaran/guest";
+
 // Where a daemon looks for what its configuration does not name: the shim beside the program, the
-// guest's kernel and disks in ../guest, then in /usr/share/catamaran/guest.
+// guest's kernel and disks in ../guest, then in /usr/share/catamaran/guest, then in kGuestFolder.
 struct ConfigPlaces {
   HostPath program_directory;
   static Result<ConfigPlaces> OfThisProgram();

@@ -11,11 +11,19 @@ Result<Config> Parse(const std::string& text, const ConfigOverrides& overrides =
   return ParseConfig(text, "c.yaml", kPlaces, overrides);
 }
 
+TEST(Config, HasASliceOfItsOwnWithSystemd) {
+  const auto config = Parse("cgroup_driver: systemd");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->cgroup_driver, CgroupDriver::kSystemd);
+  EXPECT_EQ(config->cgroup_root, "/catamaran.slice");
+}
+
 TEST(Config, HasEveryDefaultWhenTheFileIsEmpty) {
   auto config = Parse("");
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->listen, "unix:///run/catamaran/catamaran.sock");
   EXPECT_EQ(config->root.string(), "/var/lib/catamaran");
+  EXPECT_EQ(config->cgroup_driver, CgroupDriver::kCgroupfs);
   EXPECT_EQ(config->cgroup_root, "/catamaran");
   EXPECT_EQ(config->network, Config::Network::kCni);
   EXPECT_FALSE(config->allow_emulation);
@@ -26,7 +34,7 @@ TEST(Config, HasEveryDefaultWhenTheFileIsEmpty) {
   const HandlerConfig* vm = config->FindHandler("vm");
   ASSERT_NE(vm, nullptr);
   EXPECT_EQ(vm->hull, HandlerConfig::Hull::kVm);
-  EXPECT_EQ(vm->machine.kernel(), "/usr/share/catamaran/guest/vmlinuz");
+  EXPECT_EQ(vm->machine.kernel(), "/var/lib/catamaran/guest/vmlinuz");
   EXPECT_EQ(vm->machine.template_folder(), "/var/lib/catamaran/templates");
   EXPECT_TRUE(vm->machine.use_template());
   EXPECT_EQ(vm->pool, 0u);
@@ -190,6 +198,11 @@ INSTANTIATE_TEST_SUITE_P(
         WrongFile{"TextThatTheParserDoesNotPass", "---\na: 1\n---\n,b: 2\n", "second document"},
         WrongFile{"RelativeRoot", "root: var\n",
                   "c.yaml:1: root: 'var' is wrong: must be an absolute path"},
+        WrongFile{"CgroupDriver", "cgroup_driver: runc\n",
+                  "cgroup_driver: 'runc' is wrong: must be one of cgroupfs, systemd"},
+        WrongFile{"CgroupRootThatIsNoSlice", "cgroup_driver: systemd\ncgroup_root: /pods\n",
+                  "c.yaml:2: cgroup_root: '/pods' is wrong: with cgroup_driver systemd it must be "
+                  "a slice"},
         WrongFile{"DotsInRun", "run: /a/../b\n", "run: '/a/../b' is wrong"},
         WrongFile{"NoScheme", "listen: /run/x.sock\n",
                   "listen: '/run/x.sock' is wrong: must be unix"},

@@ -12,8 +12,12 @@ namespace catamaran {
 namespace {
 
 // `images.signature_policy` is the names' prefix of what is in it.
-constexpr std::array<std::string_view, 5> kChangeable{
-    "images.docker_config", "images.hosts_dir", "images.signature_policy", "log.level", "metrics."};
+constexpr std::array<std::string_view, 6> kChangeable{"images.docker_config",
+                                                      "images.hosts_dir",
+                                                      "images.signature_policy",
+                                                      "log.",
+                                                      "metrics.",
+                                                      "tracing."};
 
 class List {
  public:
@@ -65,6 +69,15 @@ void AddNri(const NriConfig& nri, List* list) {
   list->Add("nri.registration_timeout", nri.registration_timeout);
 }
 
+void AddTracing(const TracingConfig& tracing, List* list) {
+  list->Add("tracing.endpoint", tracing.endpoint);
+  list->Add("tracing.tls.ca", tracing.ca);
+  list->Add("tracing.tls.certificate", tracing.certificate);
+  list->Add("tracing.tls.key", tracing.key);
+  list->Add("tracing.sampling_rate_per_million", uint64_t{tracing.sampling_rate_per_million});
+  list->Add("tracing.service_name", tracing.service_name);
+}
+
 void AddHandler(const HandlerConfig& handler, List* list) {
   const std::string name = fmt::format("handlers[{}].", handler.name);
   const bool vm = handler.hull == HandlerConfig::Hull::kVm;
@@ -103,6 +116,7 @@ std::vector<Setting> SettingsOf(const Config& config) {
   list.Add("root", config.root);
   list.Add("run", config.run);
   list.Add("templates", config.templates);
+  list.Add("cgroup_driver", std::string(CgroupDriverName(config.cgroup_driver)));
   list.Add("cgroup_root", config.cgroup_root);
   list.Add("default_handler", config.default_handler);
   list.Add("shim", config.shim);
@@ -123,7 +137,9 @@ std::vector<Setting> SettingsOf(const Config& config) {
   list.Add("metrics.tls.certificate", config.metrics.certificate);
   list.Add("metrics.tls.key", config.metrics.key);
   list.Add("metrics.tls.client_ca", config.metrics.client_ca);
+  AddTracing(config.tracing, &list);
   list.Add("log.level", config.log_level);
+  list.Add("log.format", config.log_format);
   for (const HandlerConfig& handler : config.handlers) AddHandler(handler, &list);
   return list.Take();
 }

@@ -22,6 +22,7 @@ const std::vector<std::pair<std::string, std::string>> kEveryKey{
     {"run", "run: /x"},
     {"templates", "templates: /t"},
     {"cgroup_root", "cgroup_root: /c"},
+    {"cgroup_driver", "{cgroup_driver: systemd, cgroup_root: /catamaran.slice}"},
     {"default_handler", "default_handler: vm"},
     {"shim", "shim: /s"},
     {"network", "network: builtin"},
@@ -45,7 +46,13 @@ const std::vector<std::pair<std::string, std::string>> kEveryKey{
     {"nri.request_timeout", "nri: {request_timeout: 3s}"},
     {"nri.registration_timeout", "nri: {registration_timeout: 3s}"},
     {"metrics.address", "metrics: {address: '127.0.0.1:9'}"},
+    {"tracing.endpoint", "tracing: {endpoint: 'http://c:4318'}"},
+    {"tracing.sampling_rate_per_million", "tracing: {sampling_rate_per_million: 7}"},
+    {"tracing.service_name", "tracing: {service_name: x}"},
+    {"tracing.tls.ca", "tracing: {endpoint: 'https://c', tls: {ca: /c}}"},
+    {"tracing.tls.key", "tracing: {endpoint: 'https://c', tls: {certificate: /c, key: /k}}"},
     {"log.level", "log: {level: debug}"},
+    {"log.format", "log: {format: json}"},
 };
 
 TEST(Settings, EveryKeyOfTheFileIsAmongThem) {
@@ -97,9 +104,12 @@ TEST(Settings, FewCanChangeAtRunTime) {
   std::set<std::string> changeable;
   for (const auto& [key, text] : kEveryKey)
     if (CanChangeAtRunTime(key)) changeable.insert(key);
-  EXPECT_EQ(changeable,
-            (std::set<std::string>{"images.docker_config", "images.hosts_dir",
-                                   "images.signature_policy[*]", "log.level", "metrics.address"}));
+  EXPECT_EQ(
+      changeable,
+      (std::set<std::string>{
+          "images.docker_config", "images.hosts_dir", "images.signature_policy[*]", "log.format",
+          "log.level", "metrics.address", "tracing.endpoint", "tracing.sampling_rate_per_million",
+          "tracing.service_name", "tracing.tls.ca", "tracing.tls.key"}));
 }
 
 TEST(Metrics, ArePlainOnLoopbackAndElsewhereWithTls) {
@@ -121,6 +131,35 @@ TEST(Metrics, ArePlainOnLoopbackAndElsewhereWithTls) {
            {"metrics: {address: '127.0.0.1:1', tls: {certificate: c, key: /k}}",
             "metrics.tls.certificate: 'c' is wrong: must be an absolute path"},
            {"metrics: {port: 1}", "metrics.port"},
+       }) {
+    const auto wrong = ParseConfig(text, "c.yaml", kPlaces);
+    ASSERT_FALSE(wrong) << text;
+    EXPECT_NE(wrong.error().message.find(message), std::string::npos) << wrong.error().message;
+  }
+}
+
+TEST(Tracing, HasAnEndpointThatNamesAPlaceAndNobody) {
+  const Config config = Parse(
+      "tracing: {endpoint: 'https://otel.example:4318/base/', sampling_rate_per_million: 1000000,"
+      " service_name: node-1, tls: {ca: /ca, certificate: /c, key: /k}}");
+  EXPECT_EQ(config.tracing.endpoint, "https://otel.example:4318/base");
+  EXPECT_EQ(config.tracing.sampling_rate_per_million, 1'000'000u);
+  EXPECT_EQ(config.tracing.key.string(), "/k");
+  EXPECT_EQ(Parse("").tracing.endpoint, "");
+  for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
+           {"tracing: {endpoint: '127.0.0.1:4318'}", "must be http://HOST:PORT"},
+           {"tracing: {endpoint: 'grpc://c:4317'}", "must be http://HOST:PORT"},
+           {"tracing: {endpoint: 'http://'}", "must be http://HOST:PORT"},
+           {"tracing: {endpoint: 'http:///v1'}", "must be http://HOST:PORT"},
+           {"tracing: {endpoint: 'http://user:secret@c:4318'}", "must be http://HOST:PORT"},
+           {"tracing: {endpoint: 'http://c:4318?key=secret'}", "must be http://HOST:PORT"},
+           {"tracing: {endpoint: 'http://c d'}", "must be http://HOST:PORT"},
+           {"tracing: {endpoint: 'http://c', tls: {ca: /c}}", "with an endpoint of https://"},
+           {"tracing: {endpoint: 'https://c', tls: {key: /k}}", "with both certificate and key"},
+           {"tracing: {sampling_rate_per_million: 1000001}",
+            "sampling_rate_per_million: '1000001'"},
+           {"tracing: {service_name: 'a b'}", "1 to 63 letters"},
+           {"tracing: {rate: 1}", "tracing.rate"},
        }) {
     const auto wrong = ParseConfig(text, "c.yaml", kPlaces);
     ASSERT_FALSE(wrong) << text;

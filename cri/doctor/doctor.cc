@@ -5,15 +5,20 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
+#include "cri/doctor/cgroup_driver_probe.h"
 #include "cri/doctor/folder_probes.h"
+#include "cri/doctor/guest_probe.h"
 #include "cri/doctor/kubelet_probe.h"
+#include "cri/doctor/mend.h"
 #include "cri/doctor/network_probes.h"
 #include "cri/doctor/report.h"
 #include "cri/doctor/scratch.h"
 #include "cri/doctor/shim_probes.h"
+#include "cri/doctor/sysctl_probes.h"
 #include "cri/doctor/thread_probe.h"
 
 namespace catamaran {
@@ -56,8 +61,10 @@ class Examination {
     Section host{"host", {}, {}};
     const ProbeRunner into_host = Into(host);
     ProbeFolders(config_, into_host);
+    ProbeCgroupDriver(config_, into_host);
     shim_ = OpenShimProgram(config_.shim, into_host);
     Append(AskShim(ProbeFlags::Of::kHost, {}), host.findings);
+    ProbeSysctls(config_, into_host);
     ProbeNetwork(config_, options_.patience, into_host);
     report_.sections.push_back(std::move(host));
     ExamineHandlers();
@@ -77,8 +84,10 @@ class Examination {
   std::vector<Finding> AskShim(ProbeFlags::Of of, ProbeFlags flags) const {
     flags.of = of;
     flags.patience_seconds = options_.patience.count();
-    const std::string parent = config_.cgroup_root == "/" ? "" : config_.cgroup_root;
-    flags.cgroup = fmt::format("{}/doctor-{}", parent, getpid());
+    // A slice is systemd's to make and to remove.
+    const bool by_files = config_.cgroup_driver == CgroupDriver::kCgroupfs;
+    const std::string parent = by_files && config_.cgroup_root != "/" ? config_.cgroup_root : "";
+    flags.cgroup = fmt::format("{}/{}doctor-{}", parent, by_files ? "" : "catamaran-", getpid());
     return RunShimProbes(shim_, flags);
   }
 
@@ -107,6 +116,8 @@ class Examination {
       report_.sections.push_back({"handler " + handler.name,
                                   {handler.name},
                                   AskShim(ProbeFlags::Of::kVm, std::move(flags))});
+      ProbeGuest(handler, HostPath(config_.shim.value().parent_path() / "catamaran-agent"),
+                 Into(report_.sections.back()));
     }
   }
 
@@ -127,13 +138,30 @@ DoctorReport NoConfiguration(const Error& error, const DoctorOptions& options) {
           {{"configuration", {}, {finding}}}};
 }
 
+DoctorReport Examine(const Config& config, const DoctorOptions& options) {
+  DoctorReport report = Examination(config, options).Run();
+  if (options.fix == DoctorOptions::Fix::kNothing) return report;
+  const auto mode =
+      options.fix == DoctorOptions::Fix::kMake ? HostChanger::Mode::kMake : HostChanger::Mode::kSay;
+  auto mended = Mend(report, config, HostChanger({}, mode), mode);
+  const bool changed = std::any_of(mended.begin(), mended.end(), [](const auto& one) {
+    return one.outcome == DoctorReport::Mended::Outcome::kDone;
+  });
+  if (changed) {
+    report = Examination(config, options).Run();
+    CheckMended(report, &mended);
+  }
+  report.mended = std::move(mended);
+  return report;
+}
+
 }  // namespace
 
 int RunDoctor(const Result<Config>& config, const DoctorOptions& options) {
   // Of probes that write to what is gone.
   signal(SIGPIPE, SIG_IGN);
   const DoctorReport report =
-      config ? Examination(*config, options).Run() : NoConfiguration(config.error(), options);
+      config ? Examine(*config, options) : NoConfiguration(config.error(), options);
   fmt::print("{}", options.form == DoctorOptions::Form::kJson ? ReportToJson(report)
                                                               : ReportToText(report));
   fflush(stdout);

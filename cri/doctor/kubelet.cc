@@ -52,12 +52,15 @@ Finding CheckDriver(const KubeletSettings& settings, const KubeletNode& node) {
     return Wrong(name, "failCgroupV1 is not false, and this host has cgroup v1",
                  "a kubelet of 1.35 or newer does not start",
                  fmt::format("failCgroupV1: false in {}", node.file));
-  if (driver != "cgroupfs")
-    return Wrong(name, fmt::format("cgroupDriver: {}", driver),
-                 "a kubelet before 1.34 does not ask the runtime and makes groups of systemd's, "
-                 "whose limits no pod then has",
-                 fmt::format("cgroupDriver: cgroupfs in {}", node.file));
-  return Right(name, node.cgroup_v2 ? "cgroupfs" : "cgroupfs, failCgroupV1: false");
+  const std::string ours(CgroupDriverName(node.cgroup_driver));
+  if (driver != ours)
+    return Wrong(
+        name, fmt::format("cgroupDriver: {}, the daemon's cgroup_driver is {}", driver, ours),
+        "a kubelet before 1.34 does not ask the runtime: pods are then refused, or have no "
+        "limits, as their groups are not where it makes theirs",
+        fmt::format("cgroupDriver: {} in {}, or cgroup_driver: {} in the daemon's configuration",
+                    ours, node.file, driver));
+  return Right(name, node.cgroup_v2 ? ours : ours + ", failCgroupV1: false");
 }
 
 Finding CheckTimeout(const KubeletSettings& settings, const KubeletNode& node) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cri/cgroups/cgroup_driver.h"
 #include "sandbox/base/result.h"
 #include "sandbox/probes/finding.h"
 
@@ -29,6 +30,7 @@ struct KubeletNode {
   std::string file;    // where the settings come from
   std::string listen;  // ours
   bool cgroup_v2 = true;
+  CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;  // ours
 };
 // One finding a setting. Never kMissing: pods run, whatever a kubelet makes of them.
 std::vector<Finding> CheckKubelet(const KubeletSettings& settings, const KubeletNode& node);

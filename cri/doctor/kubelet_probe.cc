@@ -51,7 +51,8 @@ void ProbeKubelet(const Config& config, const HostPath& file, const ProbeRunner&
   if (read.status != FindingStatus::kOk) return;
   const auto tree = CgroupTree::Open();
   const bool cgroup_v2 = !tree || (*tree)->kind() == CgroupTree::Kind::kUnified;
-  for (const auto& finding : CheckKubelet(*settings, {file.string(), config.listen, cgroup_v2}))
+  for (const auto& finding :
+       CheckKubelet(*settings, {file.string(), config.listen, cgroup_v2, config.cgroup_driver}))
     run({.name = finding.name, .run = [finding] { return Result<Finding>(finding); }});
   const HostPath logs(settings->pod_logs_dir.value_or(kDefaultLogs));
   run({.name = "kubelet logs",

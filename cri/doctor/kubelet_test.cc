@@ -69,7 +69,8 @@ TEST(Kubelet, NamesEachWrongSettingWithTheRightOne) {
       {"cgroupDriver: cgroupfs",
        "cgroupDriver: systemd",
        true,
-       {"kubelet cgroups: cgroupDriver: cgroupfs in /k"}},
+       {"kubelet cgroups: cgroupDriver: cgroupfs in /k, or cgroup_driver: systemd in the daemon's "
+        "configuration"}},
       {"failCgroupV1: false",
        "failCgroupV1: true",
        false,
@@ -85,6 +86,15 @@ TEST(Kubelet, NamesEachWrongSettingWithTheRightOne) {
   };
   for (const Row& row : rows)
     EXPECT_EQ(Complaints(With(row.from, row.to), Node(row.cgroup_v2)), row.complaints) << row.to;
+}
+
+TEST(Kubelet, HasTheDaemonsCgroupDriver) {
+  KubeletNode node = Node();
+  node.cgroup_driver = CgroupDriver::kSystemd;
+  EXPECT_EQ(Complaints(With("cgroupDriver: cgroupfs", "cgroupDriver: systemd"), node), Texts());
+  EXPECT_EQ(Complaints(kRight, node),
+            Texts{"kubelet cgroups: cgroupDriver: systemd in /k, or cgroup_driver: cgroupfs in the "
+                  "daemon's configuration"});
 }
 
 TEST(Kubelet, RefusesWhatIsNoConfigurationNamingTheLine) {

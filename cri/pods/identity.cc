@@ -32,6 +32,10 @@ Result<std::string> NewId() {
   return id;
 }
 
+bool IsPodId(std::string_view name) {
+  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 std::string NameOf(const record::PodRecord& pod) {
   return SandboxName(pod.config().metadata()).value_or("");
 }

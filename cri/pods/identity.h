@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "cri/pods/record.pb.h"
 #include "sandbox/base/result.h"
@@ -9,6 +10,8 @@ namespace catamaran {
 
 // A new random id: 64 lower-case hexadecimal digits.
 Result<std::string> NewId();
+// Whether NewId may have given this one.
+bool IsPodId(std::string_view name);
 
 // The unique names under which a pod and a container are claimed.
 std::string NameOf(const record::PodRecord& pod);

@@ -74,7 +74,7 @@ TEST_F(Lifecycle, EveryFailingStepOfRunPodSandboxLeavesNothing) {
   ASSERT_OK(pod);
   world_->on_step = nullptr;
   ASSERT_OK(RemoveSandbox(*pod));
-  ASSERT_EQ(steps, (std::set<std::string>{"attach", "spawn", "create-sandbox"}));
+  ASSERT_EQ(steps, (std::set<std::string>{"attach", "spawn", "admit-shim", "create-sandbox"}));
   for (const std::string& failing : steps) {
     SCOPED_TRACE(failing);
     world_->on_step = [&](const std::string& step) -> Status {

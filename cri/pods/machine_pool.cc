@@ -281,14 +281,16 @@ Status MachinePool::Prepare(const HandlerConfig& handler, const std::shared_ptr<
     next();
     Wake();
   };
-  ASSIGN_OR_RETURN(auto shim, pods_.shims().Spawn(pod->id, pod->paths, ShimManager::Backend::kVm,
-                                                  cgroup, std::move(events), deadline));
+  RETURN_IF_ERROR(
+      StartShim(pods_, pod, ShimManager::Backend::kVm, cgroup, std::move(events), deadline));
+  std::shared_ptr<ShimClient> shim;
   {
     std::lock_guard lock(pod->mutex);
     pod->record.mutable_sandbox()->set_cgroup_path(cgroup);
-    pod->shim = shim;
+    shim = pod->shim;
     pod->from_pool = true;
   }
+  if (!shim) return Fail(ErrorCode::kUnavailable, "its shim ended at once");
   {
     std::lock_guard lock(mutex_);
     if (stopping_) return Fail(ErrorCode::kAborted, "the daemon ends");
@@ -300,7 +302,7 @@ Status MachinePool::Prepare(const HandlerConfig& handler, const std::shared_ptr<
 void MachinePool::Discard(const std::shared_ptr<Pod>& pod) {
   const CallContext call{.deadline = Deadline::After(kEndLimit)};
   if (auto gone = DiscardUnrecorded(pods_, pod, call); !gone)
-    pods_.Notice("end a machine that waited, " + pod->id.value() + ": " + gone.error().message);
+    pods_.Notice({.pod = pod->id.value()}, "end a machine that waited: " + gone.error().message);
 }
 
 }  // namespace catamaran

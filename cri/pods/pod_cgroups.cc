@@ -1,5 +1,7 @@
 #include "cri/pods/pod_cgroups.h"
 
+#include "cri/pods/identity.h"
+#include "cri/pods/systemd_cgroups.h"
 #include "sandbox/base/abort_step.h"
 #include "sandbox/kernel/cgroup.h"
 
@@ -10,7 +12,8 @@ constexpr int kMostMoves = 100;
 
 class MachineCgroups final : public PodCgroups {
  public:
-  explicit MachineCgroups(std::shared_ptr<const CgroupTree> tree) : tree_(std::move(tree)) {}
+  MachineCgroups(std::shared_ptr<const CgroupTree> tree, std::string root)
+      : tree_(std::move(tree)), root_(std::move(root)) {}
 
   Status Make(const std::string& path) override {
     RETURN_IF_ERROR(tree_->Create(path));
@@ -18,7 +21,7 @@ class MachineCgroups final : public PodCgroups {
     return {};
   }
 
-  Status Move(const std::string& from, const std::string& to) override {
+  Status Move(const std::string& from, const std::string& to, Deadline) override {
     ASSIGN_OR_RETURN(const Cgroup source, tree_->OpenGroup(from));
     ASSIGN_OR_RETURN(const Cgroup target, tree_->Create(to));
     AbortStep();
@@ -50,11 +53,18 @@ class MachineCgroups final : public PodCgroups {
     return {};
   }
 
-  Result<std::vector<std::string>> Children(const std::string& path) override {
-    auto group = tree_->OpenGroup(path);
-    if (group) return group->Children();
-    RETURN_IF_ERROR(AbsentIsFine(std::move(group).error()));
-    return std::vector<std::string>();
+  Result<std::vector<Found>> FindPods(const std::function<bool(const std::string&)>& is_known,
+                                      Deadline) override {
+    std::vector<Found> found;
+    auto group = tree_->OpenGroup(root_);
+    if (!group) {
+      RETURN_IF_ERROR(AbsentIsFine(std::move(group).error()));
+      return found;
+    }
+    ASSIGN_OR_RETURN(const auto names, group->Children());
+    for (const std::string& name : names)
+      if (IsPodId(name) && !is_known(name)) found.push_back({name, root_ + "/" + name});
+    return found;
   }
 
  private:
@@ -64,13 +74,19 @@ class MachineCgroups final : public PodCgroups {
   }
 
   std::shared_ptr<const CgroupTree> tree_;
+  const std::string root_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<PodCgroups>> OpenPodCgroups() {
+Result<std::unique_ptr<PodCgroups>> OpenPodCgroups(const Config& config) {
   ASSIGN_OR_RETURN(auto tree, CgroupTree::Open());
-  return std::make_unique<MachineCgroups>(std::move(tree));
+  auto by_files = std::make_unique<MachineCgroups>(tree, config.cgroup_root);
+  if (config.cgroup_driver == CgroupDriver::kCgroupfs) return by_files;
+  auto by_systemd = OpenSystemdCgroups(std::move(tree), std::move(by_files), config.run.string());
+  if (!by_systemd)
+    return tl::unexpected(std::move(by_systemd).error().While("cgroup_driver: systemd"));
+  return by_systemd;
 }
 
 }  // namespace catamaran

@@ -25,10 +25,6 @@ constexpr char kRebooted[] = "NodeRebooted";
 
 using PodList = std::vector<std::shared_ptr<Pod>>;
 
-bool IsPodId(const std::string& name) {
-  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 std::shared_ptr<Pod> Load(Pods& pods, RecordStore::StoredPod stored) {
   auto pod = pods.NewPod(PodId(stored.pod.pod_id()));
   pod->record = std::move(stored.pod);
@@ -94,7 +90,7 @@ void Adopt(Pods& pods, const std::shared_ptr<Pod>& pod, Deadline deadline) {
   const CallContext call{.deadline = deadline};
   if (auto connected = ConnectShim(pods, pod, call); !connected) {
     if (connected.error().code == ErrorCode::kNotFound) return;
-    pods.Notice("pod " + pod->id.value() + ": " + connected.error().message);
+    pods.Notice({.pod = pod->id.value()}, connected.error().message);
     MarkUnreachable(pods, *pod);
     return;
   }
@@ -116,24 +112,27 @@ void FinishPod(Pods& pods, const std::shared_ptr<Pod>& pod, Deadline deadline) {
     finished = StopPod(pods, pod, call);
     FinishContainers(pods, pod);
   }
-  if (!finished) pods.Notice("finish pod " + pod->id.value() + ": " + finished.error().message);
+  if (!finished) pods.Notice({.pod = pod->id.value()}, "finish it: " + finished.error().message);
 }
 
 // ---- What no record owns ----
 
-void ReportLeak(Pods& pods, const std::string& kind, const std::string& what, const Status& swept) {
+void ReportLeak(Pods& pods, const std::string& kind, const std::string& pod, const Status& swept) {
   pods.meters().LeakFound(kind, swept.has_value());
-  pods.Notice(swept ? "swept " + what : "sweep " + what + ": " + swept.error().message);
+  const std::string what = "its " + kind + ", which no record owns";
+  pods.Notice({.pod = pod},
+              swept ? "swept " + what : "sweep " + what + ": " + swept.error().message);
 }
 
 Status SweepCgroups(Pods& pods, const CallContext& call) {
-  const std::string& root = pods.config().cgroup_root;
-  ASSIGN_OR_RETURN(const auto names, pods.cgroups().Children(root));
-  for (const auto& name : names) {
-    if (!IsPodId(name) || pods.table().FindPod(name)) continue;
-    auto swept = pods.cgroups().Kill(root + "/" + name, call.deadline);
-    if (swept) swept = pods.cgroups().Remove(root + "/" + name, call.deadline);
-    ReportLeak(pods, "cgroup", "cgroup " + name, swept);
+  const auto is_known = [&](const std::string& pod) {
+    return pods.table().FindPod(pod) != nullptr;
+  };
+  ASSIGN_OR_RETURN(const auto groups, pods.cgroups().FindPods(is_known, call.deadline));
+  for (const auto& [pod, path] : groups) {
+    auto swept = pods.cgroups().Kill(path, call.deadline);
+    if (swept) swept = pods.cgroups().Remove(path, call.deadline);
+    ReportLeak(pods, "cgroup", pod, swept);
   }
   return {};
 }
@@ -145,7 +144,7 @@ Status SweepData(Pods& pods) {
   for (const auto& name : names) {
     auto pod = pods.table().FindPod(name);
     if (!pod) {
-      ReportLeak(pods, "data", "data of pod " + name, RemoveTree((folder / name).value()));
+      ReportLeak(pods, "data", name, RemoveTree((folder / name).value()));
       AbortStep();
     }
   }
@@ -199,12 +198,15 @@ Status Pods::Recover(Deadline deadline) {
   background_.Drain();
   ForEachInParallel(all, kParallelPods,
                     [&](const std::shared_ptr<Pod>& pod) { FinishPod(*this, pod, call.deadline); });
-  // Folders whose record is missing (a machine that waited for its pod), damaged or of a newer
-  // format. A shim may still live in it.
-  ForEachInParallel(stored.unreadable, kParallelPods, [&](const std::string& name) {
-    ReportLeak(*this, "folder", "folder of pod " + name,
-               DiscardUnrecorded(*this, NewPod(PodId(name)), call));
-  });
+  // A shim may still live in what has no record (a machine that waited for its pod), or one that is
+  // damaged or of a newer format.
+  const auto sweep = [&](const char* kind, const std::vector<std::string>& folders) {
+    ForEachInParallel(folders, kParallelPods, [&](const std::string& name) {
+      ReportLeak(*this, kind, name, DiscardUnrecorded(*this, NewPod(PodId(name)), call));
+    });
+  };
+  sweep("machine", stored.without_record);
+  sweep("folder", stored.unreadable);
   const auto report = [this](const char* what, const Status& swept) {
     if (!swept) Notice(fmt::format("sweep {}: {}", what, swept.error().message));
   };

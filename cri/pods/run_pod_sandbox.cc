@@ -20,7 +20,8 @@ Result<spec::SandboxSpec> Translate(const v1::RunPodSandboxRequest& request,
   const SandboxPlace place{.id = pod.id,
                            .state_directory = pod.paths.folder / "state",
                            .data_directory = pod.data_directory,
-                           .cgroup_root = pods.config().cgroup_root};
+                           .cgroup_root = pods.config().cgroup_root,
+                           .cgroup_driver = pods.config().cgroup_driver};
   return TranslateSandbox(request.config(), handler, place, host);
 }
 

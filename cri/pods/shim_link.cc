@@ -49,7 +49,7 @@ void EndLostPod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& 
   auto turn = Turn::Take(pod, pod->tearing_down, call.deadline, call);
   if (!turn) return;  // somebody is taking it down, which ends it just as well
   const auto ended = EndShim(pods, pod, call.deadline);
-  if (!ended) pods.Notice("pod " + pod->id.value() + ": " + ended.error().message);
+  if (!ended) pods.Notice({.pod = pod->id.value()}, "end it: " + ended.error().message);
   SettleContainers(pods, *pod, message);
   TellContainersStopped(pods, pod, call);
   if (ended) RunLeftHooks(pods, *pod, call.deadline);
@@ -59,12 +59,12 @@ void EndLostPod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& 
 
 void SaveFact(Pods& pods, const record::PodRecord& record) {
   if (auto saved = pods.records().Save(record); !saved)
-    pods.Notice("record of pod " + record.pod_id() + ": " + saved.error().message);
+    pods.Notice({.pod = record.pod_id()}, "its record: " + saved.error().message);
 }
 
 void SaveFact(Pods& pods, const record::ContainerRecord& record) {
   if (auto saved = pods.records().Save(record); !saved)
-    pods.Notice("record of container " + record.container_id() + ": " + saved.error().message);
+    pods.Notice({record.pod_id(), record.container_id()}, "its record: " + saved.error().message);
 }
 
 ShimClient::Events EventsOf(Pods& pods, const std::shared_ptr<Pod>& pod) {
@@ -79,7 +79,7 @@ ShimClient::Events EventsOf(Pods& pods, const std::shared_ptr<Pod>& pod) {
       if (process.exec_id().empty()) TellExitInBackground(pods, pod, process.container_id());
     }
     if (event.has_warning())
-      pods.Notice("container " + event.warning().container_id() + ": " + event.warning().text());
+      pods.Notice({pod->id.value(), event.warning().container_id()}, event.warning().text());
     if (event.has_failed()) LosePod(pods, pod, "SandboxFailed", event.failed().reason());
   };
   events.on_gone = [&pods, weak] {
@@ -128,7 +128,7 @@ Status ConnectShim(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContex
   if (!list.sandbox_ready()) LosePod(pods, pod, "SandboxFailed", list.sandbox_reason());
   for (const ContainerId& stranger : strangers) {
     if (auto removed = (*shim)->RemoveContainer(stranger, call.deadline); !removed)
-      pods.Notice("container " + stranger.value() + ": " + removed.error().message);
+      pods.Notice({pod->id.value(), stranger.value()}, removed.error().message);
   }
   return {};
 }
@@ -152,7 +152,7 @@ void LosePod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& rea
     }
     pod->Changed();
   }
-  if (newly_lost) pods.Notice("pod " + pod->id.value() + " is lost: " + message);
+  if (newly_lost) pods.Notice({.pod = pod->id.value()}, "is lost: " + message);
   // The client is let go there too: it must not be destroyed from within its own callback.
   pods.background().Run([&pods, pod, message, newly_lost, gone = std::move(gone)]() mutable {
     gone.reset();
@@ -160,8 +160,20 @@ void LosePod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& rea
   });
 }
 
+Status StartShim(Pods& pods, const std::shared_ptr<Pod>& pod, ShimManager::Backend backend,
+                 const std::string& cgroup, ShimClient::Events events, Deadline deadline) {
+  ASSIGN_OR_RETURN(auto shim, pods.shims().Spawn(pod->id, pod->paths, backend,
+                                                 pods.cgroups().JoinedByShim(cgroup),
+                                                 std::move(events), deadline));
+  {
+    std::lock_guard lock(pod->mutex);
+    pod->shim = std::move(shim);
+  }
+  return pods.cgroups().Admit(pod->paths, cgroup, deadline);
+}
+
 std::string WaitingCgroup(const Pods& pods, const PodId& pod) {
-  return pods.config().cgroup_root + "/" + pod.value();
+  return WaitingCgroupPath(pods.config().cgroup_driver, pods.config().cgroup_root, pod);
 }
 
 std::vector<std::string> CgroupsOf(const Pods& pods, const Pod& pod) {

@@ -30,6 +30,11 @@ Status ConnectShim(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContex
 void LosePod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& reason,
              const std::string& message);
 
+// Starts the pod's shim in the pod's group, `cgroup`, and makes it the pod's. After a failure a shim
+// may live all the same: EndShim.
+Status StartShim(Pods& pods, const std::shared_ptr<Pod>& pod, ShimManager::Backend backend,
+                 const std::string& cgroup, ShimClient::Events events, Deadline deadline);
+
 // The group that a machine is in while it waits for its pod, see machine_pool.h.
 std::string WaitingCgroup(const Pods& pods, const PodId& pod);
 // All groups in which processes of the pod may be: its own, and where it has a machine the one in

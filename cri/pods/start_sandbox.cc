@@ -18,11 +18,9 @@ ShimManager::Backend BackendOf(const HandlerConfig& handler) {
 Status SpawnShim(Pods& pods, const std::shared_ptr<Pod>& pod, const HandlerConfig& handler,
                  const spec::SandboxSpec& sandbox, const CallContext& call) {
   if (handler.hull == HandlerConfig::Hull::kVm) pods.KeepTemplates();
-  auto shim = pods.shims().Spawn(pod->id, pod->paths, BackendOf(handler), sandbox.cgroup_path(),
-                                 EventsOf(pods, pod), call.deadline);
-  if (!shim) return tl::unexpected(std::move(shim).error().While("start the shim"));
-  std::lock_guard lock(pod->mutex);
-  pod->shim = std::move(*shim);
+  auto started = StartShim(pods, pod, BackendOf(handler), sandbox.cgroup_path(),
+                           EventsOf(pods, pod), call.deadline);
+  if (!started) return tl::unexpected(std::move(started).error().While("start the shim"));
   return {};
 }
 
@@ -46,7 +44,8 @@ Status EnterPodGroup(Pods& pods, const Pod& pod, const spec::SandboxSpec& sandbo
                      Deadline deadline) {
   const std::string waiting = WaitingCgroup(pods, pod.id);
   if (waiting == sandbox.cgroup_path()) return {};
-  RETURN_IF_ERROR(pods.cgroups().Move(waiting + "/shim", sandbox.cgroup_path() + "/shim"));
+  RETURN_IF_ERROR(
+      pods.cgroups().Move(waiting + "/shim", sandbox.cgroup_path() + "/shim", deadline));
   return pods.cgroups().Remove(waiting, deadline);
 }
 

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "cri/base/version.h"
 #include "cri/service/features.h"
 #include "cri/service/runtime_calls.h"
 
@@ -33,10 +34,11 @@ std::string Details(const Config& config, const PodNetwork::Readiness& network) 
     handlers.push_back(std::move(entry));
   }
   const nlohmann::json details = {
-      {"version", CATAMARAN_VERSION},
+      {"version", Version()},
       {"listen", config.listen},
       {"root", config.root.string()},
       {"run", config.run.string()},
+      {"cgroupDriver", CgroupDriverName(config.cgroup_driver)},
       {"cgroupRoot", config.cgroup_root},
       {"defaultHandler", config.default_handler},
       {"handlers", handlers},

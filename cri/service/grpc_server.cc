@@ -8,7 +8,7 @@
 
 #include "cri/api/runtime.grpc.pb.h"
 #include "cri/pods/operations.h"
-#include "cri/service/call_description.h"
+#include "cri/service/call_subject.h"
 #include "cri/service/control.grpc.pb.h"
 #include "cri/service/log.h"
 #include "cri/service/runtime_calls.h"
@@ -60,30 +60,36 @@ LogLevel LevelOf(std::string_view name, const Error* error) {
   return asks ? LogLevel::kDebug : LogLevel::kInfo;
 }
 
-// The handler that a call has to do with; never anything that is not configured.
-template <typename Message>
-std::string HandlerOf(const ServerParts& parts, const Message& request) {
-  if constexpr (requires { request.runtime_handler(), request.config(); }) {
-    const HandlerConfig* handler = parts.config.FindHandler(request.runtime_handler());
-    return handler == nullptr ? "" : handler->name;
-  }
-  std::shared_ptr<Pod> pod;
-  if (const std::string id = PodIdOf(request); !id.empty()) {
-    pod = parts.pods.table().FindPod(id);
-  } else if (const std::string id = ContainerIdOf(request); !id.empty()) {
-    pod = parts.pods.table().FindContainer(id).pod;
-  }
-  if (!pod) return "";
-  const std::lock_guard lock(pod->mutex);
-  return pod->record.handler();
+// Names a call in a trace as gRPC does, and takes it into its caller's trace.
+void BeginTrace(const ServerParts& parts, const grpc::ServerContext& context,
+                std::string_view service, std::string_view name, Tracer::Call* trace) {
+  if (!parts.tracer.on()) return;
+  const auto header = [&](const char* key) -> std::string {
+    const auto [first, last] = context.client_metadata().equal_range(key);
+    if (first == last || std::next(first) != last) return "";
+    return {first->second.data(), first->second.size()};
+  };
+  trace->Begin(parts.tracer, fmt::format("{}/{}", service, name),
+               {header("traceparent"), header("tracestate")});
+  trace->Note("rpc.system", "grpc");
+  trace->Note("rpc.service", std::string(service));
+  trace->Note("rpc.method", std::string(name));
+}
+
+void EndTrace(const Error* error, Tracer::Call* trace) {
+  trace->Note("rpc.grpc.status_code",
+              std::to_string(error == nullptr ? 0 : static_cast<int>(error->code)));
+  trace->SetError(error);
 }
 
 template <typename Request, typename Response, typename Function>
-grpc::Status Answer(std::string_view name, const ServerParts& parts,
+grpc::Status Answer(std::string_view service, std::string_view name, const ServerParts& parts,
                     const grpc::ServerContext& context, const Request& request, Response* response,
                     Patience patience, Function function) {
   const auto started = Clock::now();
-  const std::string handler = HandlerOf(parts, request);
+  Tracer::Call trace;
+  BeginTrace(parts, context, service, name, &trace);
+  CallSubject subject = SubjectOf(parts.config, parts.pods, request);
   CallsInFlight::Entry in_flight(parts.calls, DescribeCall(name, request));
   const CallContext call{DeadlineOf(context, patience),
                          [&context] { return context.IsCancelled(); },
@@ -91,16 +97,17 @@ grpc::Status Answer(std::string_view name, const ServerParts& parts,
   Result<Response> result = function(call);
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
   const Error* error = result ? nullptr : &result.error();
-  parts.pods.meters().CallEnded(name, handler, took, error);
-  std::string pod = PodIdOf(request);
-  std::string container = ContainerIdOf(request);
-  if (result && pod.empty()) pod = PodIdOf(*result);
-  if (result && container.empty()) container = ContainerIdOf(*result);
+  parts.pods.meters().CallEnded(name, subject.handler, took, error);
+  if (result) Complete(*result, &subject);
+  subject.NoteIn(trace);
+  EndTrace(error, &trace);
   Log(LevelOf(name, error), name,
-      {{"pod", pod},
-       {"container", container},
-       {"image", ImageOf(request)},
+      {{"pod", subject.pod},
+       {"name", subject.name},
+       {"container", subject.container},
+       {"image", subject.image},
        {"ms", fmt::format("{:.1f}", static_cast<double>(took.count()) / 1000)},
+       {"trace", trace.trace_id()},
        {"code", error == nullptr ? "" : std::string(ErrorCodeName(error->code))},
        {"error", error == nullptr ? "" : error->message}});
   if (error != nullptr) return ToGrpcStatus(*error);
@@ -139,7 +146,7 @@ grpc::Status Unimplemented(const char* name) {
 #define CATAMARAN_RPC(rpc, stem, patience, function, ...)                                    \
   grpc::Status rpc(grpc::ServerContext* context, const v1::stem##Request* request,           \
                    v1::stem##Response* response) override {                                  \
-    return Answer(#rpc, parts_, *context, *request, response, patience,                      \
+    return Answer(kName, #rpc, parts_, *context, *request, response, patience,               \
                   [&](const CallContext& call) {                                             \
                     return ::catamaran::function(*request, call __VA_OPT__(, ) __VA_ARGS__); \
                   });                                                                        \
@@ -164,12 +171,13 @@ grpc::Status Unimplemented(const char* name) {
 
 class RuntimeService final : public v1::RuntimeService::Service {
  public:
+  static constexpr char kName[] = "runtime.v1.RuntimeService";
   explicit RuntimeService(const ServerParts& parts) : parts_(parts) {}
 
   CATAMARAN_RPC(Version, Version, Patience::kDefault, GetVersion)
   CATAMARAN_RPC(Status, Status, Patience::kDefault, GetStatus, parts_.config, parts_.network,
                 MoreInfo())
-  CATAMARAN_RPC(RuntimeConfig, RuntimeConfig, Patience::kDefault, GetRuntimeConfig)
+  CATAMARAN_RPC(RuntimeConfig, RuntimeConfig, Patience::kDefault, GetRuntimeConfig, parts_.config)
   CATAMARAN_RPC(UpdateRuntimeConfig, UpdateRuntimeConfig, Patience::kDefault, UpdateRuntimeConfig,
                 parts_.network)
 
@@ -225,6 +233,7 @@ class RuntimeService final : public v1::RuntimeService::Service {
 
 class ImageService final : public v1::ImageService::Service {
  public:
+  static constexpr char kName[] = "runtime.v1.ImageService";
   explicit ImageService(const ServerParts& parts) : parts_(parts) {}
 
   CATAMARAN_RPC(ListImages, ListImages, Patience::kDefault, ListImages, parts_.images)

@@ -12,6 +12,7 @@
 #include "cri/registry/image_puller.h"
 #include "cri/streaming/streaming_server.h"
 #include "cri/telemetry/calls_in_flight.h"
+#include "cri/telemetry/tracer.h"
 #include "sandbox/base/deadline.h"
 #include "sandbox/base/result.h"
 #include "sandbox/base/strong_types.h"
@@ -27,6 +28,7 @@ struct ServerParts {
   Pods& pods;
   StreamingServer& streaming;
   CallsInFlight& calls;
+  Tracer& tracer;
   // Reads the configuration anew and says what changed, a line each; the command line asks.
   std::function<Result<std::vector<std::string>>()> reload;
 };

@@ -27,7 +27,7 @@ Result<v1::StatusResponse> GetStatus(const v1::StatusRequest& request, const Cal
                                      const Config& config, const PodNetwork& network,
                                      const std::map<std::string, std::string>& more_info = {});
 Result<v1::RuntimeConfigResponse> GetRuntimeConfig(const v1::RuntimeConfigRequest& request,
-                                                   const CallContext& call);
+                                                   const CallContext& call, const Config& config);
 Result<v1::UpdateRuntimeConfigResponse> UpdateRuntimeConfig(
     const v1::UpdateRuntimeConfigRequest& request, const CallContext& call, PodNetwork& network);
 

@@ -3,9 +3,10 @@
 namespace catamaran {
 
 Result<v1::RuntimeConfigResponse> GetRuntimeConfig(const v1::RuntimeConfigRequest&,
-                                                   const CallContext&) {
+                                                   const CallContext&, const Config& config) {
   v1::RuntimeConfigResponse response;
-  response.mutable_linux()->set_cgroup_driver(v1::CGROUPFS);
+  response.mutable_linux()->set_cgroup_driver(
+      config.cgroup_driver == CgroupDriver::kSystemd ? v1::SYSTEMD : v1::CGROUPFS);
   return response;
 }
 

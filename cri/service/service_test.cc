@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <sstream>
 
 #include "cri/config/writable_layers.h"
 #include "cri/images/image_policy.h"
@@ -129,7 +131,10 @@ TEST(StatusCall, IsJsonWhenVerbose) {
 }
 
 TEST(RuntimeConfigCall, NamesTheCgroupDriverThatIsNotTheEnumsDefault) {
-  EXPECT_EQ(GetRuntimeConfig({}, {})->linux().cgroup_driver(), v1::CGROUPFS);
+  Config config;
+  EXPECT_EQ(GetRuntimeConfig({}, {}, config)->linux().cgroup_driver(), v1::CGROUPFS);
+  config.cgroup_driver = CgroupDriver::kSystemd;
+  EXPECT_EQ(GetRuntimeConfig({}, {}, config)->linux().cgroup_driver(), v1::SYSTEMD);
 }
 
 TEST(ImageCalls, SplitTheUserAsTheKubeletReadsIt) {
@@ -310,6 +315,45 @@ TEST(Readiness, TellsADescriptorAndClosesIt) {
 TEST(LogFields, StayOnOneLineWhateverTheyHold) {
   EXPECT_EQ(FormatLogField("pod", "abc"), "pod=abc");
   EXPECT_EQ(FormatLogField("error", "a \"b\"\nc\x01"), "error=\"a \\\"b\\\"\\nc\\x01\"");
+}
+
+TEST(LogFields, AreAnObjectOfJsonWhateverTheyHold) {
+  const std::string line =
+      FormatJsonLine("2026-11-29T13:30:00.000001+00:00", "info", "RunPodSandbox",
+                     {{"pod", "abc"}, {"container", ""}, {"error", "a \"b\"\nc\x01\xff"}});
+  EXPECT_EQ(line,
+            R"({"time":"2026-11-29T13:30:00.000001+00:00","level":"info","event":"RunPodSandbox",)"
+            R"("pod":"abc","error":"a \"b\"\nc\u0001)"
+            "\xef\xbf\xbd\"}");
+  const auto object = nlohmann::json::parse(
+      FormatJsonLine("t", "warning", "notice", {{"what", std::string(5000, 'x')}}));
+  EXPECT_EQ(object["what"].get<std::string>(), std::string(1024, 'x') + "...");
+}
+
+TEST(Log, HasEitherFormatFromOneLineToTheNext) {
+  testing::internal::CaptureStderr();
+  SetLogLevel("info");
+  Log(LogLevel::kInfo, "first", {{"pod", "p1"}});
+  SetLogFormat("json");
+  Log(LogLevel::kWarn, "second", {{"pod", "p1"}, {"container", "c1"}});
+  Log(LogLevel::kDebug, "unseen");
+  SetLogFormat("text");
+  Log(LogLevel::kError, "third");
+  std::istringstream lines(testing::internal::GetCapturedStderr());
+  std::string first, second, third, more;
+  std::getline(lines, first);
+  std::getline(lines, second);
+  std::getline(lines, third);
+  EXPECT_TRUE(std::regex_match(
+      first, std::regex(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d info first pod=p1)")))
+      << first;
+  const auto object = nlohmann::json::parse(second, nullptr, false);
+  ASSERT_TRUE(object.is_object()) << second;
+  EXPECT_EQ(object.value("level", ""), "warning");
+  EXPECT_EQ(object.value("event", ""), "second");
+  EXPECT_EQ(object.value("container", ""), "c1");
+  EXPECT_TRUE(third.ends_with(" error third")) << third;
+  EXPECT_FALSE(std::getline(lines, more)) << more;
 }
 
 }  // namespace

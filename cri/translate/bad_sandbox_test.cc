@@ -176,6 +176,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadRequest{"DotsInCgroup",
                    [](TestInput& in) { in.pod.mutable_linux()->set_cgroup_parent("/a/../../b"); },
                    "config.linux.cgroup_parent: '/a/../../b'"},
+        BadRequest{"CgroupThatIsNoSlice",
+                   [](TestInput& in) {
+                     in.place.cgroup_driver = CgroupDriver::kSystemd;
+                     in.pod.mutable_linux()->set_cgroup_parent("/kubepods/podu-1");
+                   },
+                   "config.linux.cgroup_parent: '/kubepods/podu-1' is wrong: with cgroup_driver "
+                   "systemd it must be a slice"},
         BadRequest{"SysctlOfTheMachine", [](TestInput& in) { SetSysctl(in, "kernel.panic", "1"); },
                    "config.linux.sysctls: 'kernel.panic' is wrong: must be one that a namespace"},
         BadRequest{"UnknownSysctl", [](TestInput& in) { SetSysctl(in, "vm.swappiness", "1"); },

@@ -10,12 +10,15 @@ constexpr uint64_t kShmSize = 64 << 20;
 
 Status TranslateCgroup(const runtime::v1::LinuxPodSandboxConfig& config, const SandboxPlace& place,
                        spec::SandboxSpec* out) {
-  std::string parent = place.cgroup_root;
-  if (!config.cgroup_parent().empty()) {
-    ASSIGN_OR_RETURN(parent,
-                     CheckAbsolutePath("config.linux.cgroup_parent", config.cgroup_parent()));
+  constexpr char kField[] = "config.linux.cgroup_parent";
+  std::string parent = config.cgroup_parent();
+  if (parent.empty()) {
+    parent = place.cgroup_root;
+  } else if (place.cgroup_driver == CgroupDriver::kCgroupfs) {
+    ASSIGN_OR_RETURN(parent, CheckAbsolutePath(kField, parent));
   }
-  out->set_cgroup_path(fmt::format("{}/{}", parent == "/" ? "" : parent, place.id.value()));
+  ASSIGN_OR_RETURN(*out->mutable_cgroup_path(),
+                   PodCgroupPath(place.cgroup_driver, kField, parent, place.id));
   return {};
 }
 

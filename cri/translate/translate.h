@@ -35,6 +35,7 @@ struct SandboxPlace {
   HostPath state_directory;  // the engine's files, in the run directory
   HostPath data_directory;   // writable layers and disks, in the root directory
   std::string cgroup_root;   // parent where the request names none
+  CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
 };
 
 // Everything of a SandboxSpec but the network, which is there only after it was attached.

@@ -57,6 +57,16 @@ TEST(SandboxTranslation, PutsThePodBelowTheKubeletsCgroup) {
   EXPECT_EQ(SandboxOf(input).cgroup_path(), "/kubepods/burstable/podu-1/" + input.place.id.value());
 }
 
+TEST(SandboxTranslation, PutsThePodInAScopeOfTheKubeletsSliceWithSystemd) {
+  TestInput input;
+  input.place.cgroup_driver = CgroupDriver::kSystemd;
+  input.place.cgroup_root = "/catamaran.slice";
+  const std::string scope = "/catamaran-" + input.place.id.value() + ".scope/pod";
+  EXPECT_EQ(SandboxOf(input).cgroup_path(), "/catamaran.slice" + scope);
+  input.pod.mutable_linux()->set_cgroup_parent("/kubepods.slice/kubepods-podu_1.slice");
+  EXPECT_EQ(SandboxOf(input).cgroup_path(), "/kubepods.slice/kubepods-podu_1.slice" + scope);
+}
+
 TEST(SandboxTranslation, TakesTheNodesNamesOnTheNodesNetwork) {
   TestInput input;
   input.pod_security()->mutable_namespace_options()->set_network(v1::NODE);

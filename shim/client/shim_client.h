@@ -84,7 +84,8 @@ class ShimManager {
   enum class Backend { kNamespaces, kVm, kFake };
   // Spawns a shim for a new pod (its folder exists) and connects to it. The lock is taken before
   // the process exists and handed to it, so there is no moment at which a living shim looks gone.
-  // cgroup_path: where the shim puts itself (leaf "shim") before it does anything else.
+  // cgroup_path: where the shim puts itself (leaf "shim") before it does anything else; empty: it
+  // stays where it is, for the caller to move.
   virtual Result<std::shared_ptr<ShimClient>> Spawn(const PodId& pod, const ShimPaths& paths,
                                                     Backend backend, const std::string& cgroup_path,
                                                     ShimClient::Events events,

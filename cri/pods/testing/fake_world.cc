@@ -1,5 +1,7 @@
 #include "cri/pods/testing/fake_world.h"
 
+#include "cri/pods/identity.h"
+
 #include <csignal>
 
 namespace catamaran {
@@ -165,7 +167,10 @@ class FakeCgroups final : public PodCgroups {
   explicit FakeCgroups(FakeWorld& world) : world_(world) {}
 
   Status Make(const std::string&) override { return {}; }
-  Status Move(const std::string& from, const std::string& to) override {
+  Status Admit(const ShimPaths&, const std::string&, Deadline) override {
+    return world_.Step("admit-shim");
+  }
+  Status Move(const std::string& from, const std::string& to, Deadline) override {
     RETURN_IF_ERROR(world_.Step("move-cgroup"));
     std::lock_guard lock(world_.mutex);
     const auto group = [](const std::string& leaf) { return leaf.substr(0, leaf.rfind('/')); };
@@ -192,13 +197,15 @@ class FakeCgroups final : public PodCgroups {
     world_.cgroups.erase(path);
     return {};
   }
-  Result<std::vector<std::string>> Children(const std::string& path) override {
+  Result<std::vector<Found>> FindPods(const std::function<bool(const std::string&)>& is_known,
+                                      Deadline) override {
     std::lock_guard lock(world_.mutex);
-    std::vector<std::string> names;
+    std::vector<Found> found;
     for (const auto& group : world_.cgroups) {
-      if (group.starts_with(path + "/")) names.push_back(group.substr(path.size() + 1));
+      const std::string pod = group.substr(group.rfind('/') + 1);
+      if (IsPodId(pod) && !is_known(pod)) found.push_back({pod, group});
     }
-    return names;
+    return found;
   }
 
  private:

@@ -35,7 +35,7 @@ class LockCgroups final : public PodCgroups {
  public:
   explicit LockCgroups(HostPath run) : run_(std::move(run)) {}
   Status Make(const std::string&) override { return {}; }
-  Status Move(const std::string&, const std::string&) override { return {}; }
+  Status Move(const std::string&, const std::string&, Deadline) override { return {}; }
   Status Kill(const std::string& path, Deadline deadline) override {
     const ShimPaths paths{run_ / "pods" / path.substr(path.rfind('/') + 1)};
     const auto state = LookAtLock(paths);
@@ -47,8 +47,9 @@ class LockCgroups final : public PodCgroups {
     return {};
   }
   Status Remove(const std::string&, Deadline) override { return {}; }
-  Result<std::vector<std::string>> Children(const std::string&) override {
-    return std::vector<std::string>();
+  Result<std::vector<Found>> FindPods(const std::function<bool(const std::string&)>&,
+                                      Deadline) override {
+    return std::vector<Found>();
   }
 
  private:
