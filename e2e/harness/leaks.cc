@@ -71,14 +71,16 @@ Lines TemplateKeepers() {
   return lines;
 }
 
-Lines Processes(pid_t daemon) {
+Lines Processes(const WorldPaths& paths, pid_t daemon) {
   Lines lines;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename();
     if (!IsNumber(name) || IsTemplateKeeper(entry.path())) continue;
     const pid_t pid = atoi(name.c_str());
-    if (pid == getpid() || pid == daemon || pid == 1) continue;
+    // Its parent reaps orphans, as process 1 does.
+    if (pid == getpid() || pid == daemon || pid == 1 || pid == getppid()) continue;
+    if (!IsOfRun(paths, pid)) continue;
     std::string line = OneLine(entry.path() / "cmdline");
     if (line.empty()) line = OneLine(entry.path() / "comm");  // a zombie, or already gone
     if (!line.empty()) lines.push_back(name + " " + line);
@@ -245,7 +247,7 @@ void Subtract(const Lines& from, const Lines& what, const std::string& label, Li
 
 Snapshot TakeSnapshot(const WorldPaths& paths, pid_t daemon) {
   Snapshot snapshot;
-  snapshot.kinds["processes"] = Processes(daemon);
+  snapshot.kinds["processes"] = Processes(paths, daemon);
   snapshot.kinds["keepers of templates"] = TemplateKeepers();
   snapshot.kinds["mounts"] = Mounts();
   snapshot.kinds["network namespaces"] = NetworkNamespaces();

@@ -45,7 +45,7 @@ pid_t FindProcess(const std::vector<std::string>& words) {
 pid_t FindPodProcess(const std::string& pod, const std::string& name) {
   return Find([&](const fs::path& process) {
     return Content(process / "comm") == name + "\n" &&
-           Content(process / "cgroup").find("/" + pod) != std::string::npos;
+           Content(process / "cgroup").find(pod) != std::string::npos;
   });
 }
 

@@ -35,6 +35,7 @@ std::string ConfigText(const WorldPaths& paths, const std::string& guest_command
       "listen: unix://{0}/catamaran.sock\n"
       "root: {1}\n"
       "run: {0}\n"
+      "cgroup_driver: {10}\n"
       "cgroup_root: {2}\n"
       "network: builtin\n"
       "builtin_network:\n"
@@ -62,7 +63,7 @@ std::string ConfigText(const WorldPaths& paths, const std::string& guest_command
       "    machine:\n"
       "      template: off\n",
       paths.run(), paths.root(), paths.cgroup_root, ProgramFolder(), TemplateFolder(), kNs, kVm,
-      kVmCold, machine, paths.base);
+      kVmCold, machine, paths.base, paths.systemd ? "systemd" : "cgroupfs");
 }
 
 World::World(WorldPaths paths) : paths_(std::move(paths)) {

@@ -21,7 +21,7 @@ class Cni : public ::testing::TestWithParam<std::string> {
     ASSERT_TRUE(TheWorld().HasHandler(GetParam())) << "the daemon has no handler " << GetParam();
     base_ = TheWorld().paths().base + "/cni";
     run_ = TheWorld().paths().run() + "/cni";
-    cgroup_root_ = TheWorld().paths().cgroup_root + "/cni";
+    cgroup_root_ = TheWorld().paths().OtherCgroupRoot("cni");
     for (const auto& folder : {base_ + "/net.d", base_ + "/logs", base_ + "/recorder", run_})
       ASSERT_TRUE(MakeDirectories(folder));
     ASSERT_TRUE(TheWorld().LoadTestImage());
@@ -46,19 +46,18 @@ class Cni : public ::testing::TestWithParam<std::string> {
         (void)RunProgram({"/usr/sbin/nft", "delete", "table", family, table});
     EXPECT_TRUE(RemoveTree(run_));
     EXPECT_TRUE(RemoveTree(base_));
-    for (const auto& group : ListCgroups(cgroup_root_)) EXPECT_TRUE(RemoveIfExists(group));
   }
 
   std::string config_file() const { return base_ + "/catamaran.yaml"; }
   std::string ConfigText() const {
     return fmt::format(
-        "root: {0}/root\nrun: {1}\ncgroup_root: {2}\nnetwork: cni\n"
+        "root: {0}/root\nrun: {1}\ncgroup_driver: {6}\ncgroup_root: {2}\nnetwork: cni\n"
         "nri: {{socket: {1}/nri/nri.sock, plugin_dir: {0}/nri-plugins}}\n"
         "cni:\n  conf_dir: {0}/net.d\n  bin_dirs: [/usr/lib/cni, {3}]\n"
         "allow_emulation: true\nshim: {4}/catamaran-shim\ntemplates: {5}\n",
         base_, run_, cgroup_root_,
         std::filesystem::read_symlink("/proc/self/exe").parent_path().string(), ProgramFolder(),
-        TemplateFolder());
+        TemplateFolder(), TheWorld().paths().systemd ? "systemd" : "cgroupfs");
   }
   void StartDaemon() {
     auto started = daemon_->Start();

@@ -23,7 +23,10 @@ class ServeTest : public WorldTest {
       ASSERT_TRUE(MakeDirectories(Root(of), 0755));
       ASSERT_TRUE(MakeDirectories(Run(of), 0700));
     }
-    auto text = ConfigText({folder_ + "/file", world().paths().cgroup_root + ".runner/second"});
+    WorldPaths paths = world().paths();
+    paths.base = folder_ + "/file";
+    paths.cgroup_root = paths.OtherCgroupRoot("second");
+    auto text = ConfigText(paths);
     // The network belongs to the first daemon, and no handler of this one keeps templates.
     text.replace(text.find("network: builtin"), strlen("network: builtin"), "network: cni");
     text.resize(text.find("handlers:"));

@@ -42,7 +42,7 @@ TEST_F(ServiceTest, StatusIsReadyAndNamesEveryHandlerAndTheDefault) {
 TEST_F(ServiceTest, RuntimeConfigNamesTheCgroupDriver) {
   auto reply = cri().RuntimeConfig({});
   ASSERT_TRUE(reply.ok()) << reply.message();
-  EXPECT_EQ(reply->linux().cgroup_driver(), v1::CGROUPFS);
+  EXPECT_EQ(reply->linux().cgroup_driver(), world().paths().systemd ? v1::SYSTEMD : v1::CGROUPFS);
 }
 
 TEST_F(ServiceTest, UpdateRuntimeConfigAcceptsTheNodesPodCidr) {
