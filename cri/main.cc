@@ -87,8 +87,7 @@ int RunDoctorCommand(const Flags& flags) {
   options.kubelet_config = HostPath(flags.kubelet_config);
   options.patience = std::chrono::seconds(flags.patience_seconds);
   if (flags.json) options.form = DoctorOptions::Form::kJson;
-  if (flags.fix)
-    options.fix = flags.dry_run ? DoctorOptions::Fix::kSay : DoctorOptions::Fix::kMake;
+  if (flags.fix) options.fix = flags.dry_run ? DoctorOptions::Fix::kSay : DoctorOptions::Fix::kMake;
   return RunDoctor(ReadConfig(flags), options);
 }
 
@@ -231,7 +230,8 @@ int Main(int argc, char** argv) {
   doctor->add_flag("--json", flags.json, "Print JSON");
   CLI::Option* fix = doctor->add_flag(
       "--fix", flags.fix, "Mend what can be mended safely, say how, and try everything again");
-  doctor->add_flag("--dry-run", flags.dry_run, "With --fix: only say what would be done")->needs(fix);
+  doctor->add_flag("--dry-run", flags.dry_run, "With --fix: only say what would be done")
+      ->needs(fix);
   doctor->callback([&] { doctor_exit = RunDoctorCommand(flags); });
 
   CLI11_PARSE(app, argc, argv);

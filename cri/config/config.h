@@ -77,9 +77,9 @@ struct Config {
   enum class Network { kCni, kBuiltin };
 
   std::string listen;  // "unix:///run/catamaran/catamaran.sock": catamaran.sock in `run`
-  HostPath root{"/var/lib/catamaran"};     // images, network records, pods' disks
-  HostPath run{"/run/catamaran"};          // sockets, records of pods; on tmpfs, 0700
-  HostPath templates;                      // of VMs; <root>/templates where the file says nothing
+  HostPath root{"/var/lib/catamaran"};  // images, network records, pods' disks
+  HostPath run{"/run/catamaran"};       // sockets, records of pods; on tmpfs, 0700
+  HostPath templates;                   // of VMs; <root>/templates where the file says nothing
   CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;  // as the kubelet's
   std::string cgroup_root;  // parent of pods that name no cgroup_parent; the driver's default
   std::string default_handler = "ns";

@@ -25,7 +25,8 @@ class ReloadTest : public testing::Test {
     auto config = Read();
     ASSERT_TRUE(config) << config.error().message;
     reloader_ = std::make_unique<Reloader>(
-        *config, [this] { return Read(); }, Reloader::Parts{policy_, *puller_, *metrics_, meters_, tracer_});
+        *config, [this] { return Read(); },
+        Reloader::Parts{policy_, *puller_, *metrics_, meters_, tracer_});
   }
   void TearDown() override {
     reloader_.reset();
