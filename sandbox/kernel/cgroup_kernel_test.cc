@@ -7,6 +7,7 @@
 #include "sandbox/base/files.h"
 #include "sandbox/base/testing/kill_steps.h"
 #include "sandbox/kernel/cgroup_kernel_fixture.h"
+#include "sandbox/kernel/sandbox_limits.h"
 
 // Groups of the running kernel: the machine's own tree, and what of it is v1 alone and v2 alone.
 namespace catamaran {
@@ -209,6 +210,34 @@ TEST_P(CgroupKernelTest, ACpuHogIsThrottled) {
   EXPECT_GT(cpu.usage_ns(), 0u);
   EXPECT_GT(cpu.throttled_periods(), 0u);
   EXPECT_GE(cpu.periods(), cpu.throttled_periods());
+}
+
+// In the order of a kubelet that gives a pod more: the sandbox's group first, its own above it
+// next.
+TEST_P(CgroupKernelTest, ASandboxMayBeGivenMoreBeforeWhatIsAboveItHasMore) {
+  if (!Controls("cpu")) GTEST_SKIP() << "this tree has no cpu controller";
+  const Cgroup above = Make("above");
+  const Cgroup sandbox = Make("above/sandbox");
+  spec::Resources resources;
+  const auto limit = [&](int64_t quota) {
+    resources.set_cpu_period_us(100'000);
+    resources.set_cpu_quota_us(quota);
+    return LimitSandboxGroup(*tree_, base_ + "/above/sandbox", resources);
+  };
+  resources.set_cpu_period_us(100'000);
+  resources.set_cpu_quota_us(20'000);
+  ASSERT_TRUE(above.Apply(resources));
+  ASSERT_TRUE(limit(20'000));
+  const auto more = limit(30'000);
+  ASSERT_TRUE(more) << more.error().message;
+  ASSERT_TRUE(above.Apply(resources));
+  const Cgroup container = Make("above/sandbox/container");
+  const auto all = container.Apply(resources);
+  EXPECT_TRUE(all) << "the container cannot have what the pod has: " << all.error().message;
+  ASSERT_TRUE(limit(30'000));
+  resources.set_cpu_quota_us(40'000);
+  EXPECT_EQ(container.Apply(resources).has_value(), tree_->WithController("cpu")->v2)
+      << "v1 compares";
 }
 
 TEST_P(CgroupKernelTest, RefusesImpossibleValuesNamingTheField) {

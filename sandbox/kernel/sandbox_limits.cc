@@ -1,12 +1,28 @@
 #include "sandbox/kernel/sandbox_limits.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace catamaran {
 namespace {
 
 constexpr int64_t kDefaultPeriodUs = 100'000;  // the kernel's, of both versions
 constexpr uint64_t kMostShares = 262'144;
+
+// A kubelet that gives a pod more says so here first and widens its own group afterwards
+// (KEP-5419). v1 refuses a quota above that of a group above, which counts in any case: until the
+// next word this group then has none of its own.
+Status LimitCpu(const CgroupTree& tree, const Cgroup& group, const spec::Resources& resources) {
+  spec::Resources cpu;
+  cpu.set_cpu_period_us(resources.cpu_period_us());
+  cpu.set_cpu_quota_us(resources.cpu_quota_us());
+  auto limited = group.Apply(cpu);
+  if (limited || limited.error().system_errno != EINVAL || cpu.cpu_quota_us() <= 0) return limited;
+  const CgroupHierarchy* hierarchy = tree.WithController("cpu");
+  if (hierarchy == nullptr || hierarchy->v2) return limited;
+  cpu.set_cpu_quota_us(-1);
+  return group.Apply(cpu);
+}
 
 }  // namespace
 
@@ -41,7 +57,11 @@ Status LimitSandboxGroup(const CgroupTree& tree, const std::string& path,
                   "memory limit {}: the sandbox uses {} now, the limit must be above that", limit,
                   used);
   }
-  return group.Apply(resources);
+  RETURN_IF_ERROR(LimitCpu(tree, group, resources));
+  spec::Resources others = resources;
+  others.clear_cpu_period_us();
+  others.clear_cpu_quota_us();
+  return group.Apply(others);
 }
 
 }  // namespace catamaran
