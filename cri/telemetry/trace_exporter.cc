@@ -102,7 +102,10 @@ class Exporter final : public TraceExporter {
 
   void SendBatch(std::unique_lock<std::mutex>& lock) {
     const auto batch = TakeBatch();
-    const std::string body = EncodeTraces(batch, {service_, options_.version, node_});
+    const TraceSource source{service_, options_.version, node_};
+    lock.unlock();  // calls that end meanwhile wait for nothing
+    const std::string body = EncodeTraces(batch, source);
+    lock.lock();
     const auto [answer, known] = Deliver(lock, body);
     if (!known) return meters_.SpansEnded("failed", SpansOf(batch));  // switched off meanwhile
     RejectedSpans rejected;
