@@ -13,7 +13,7 @@ set -euo pipefail
 packages=(
   linux-image-amd64 initramfs-tools zstd systemd systemd-sysv dbus udev apparmor openssh-server kmod
   qemu-system-x86 erofs-utils nftables iptables busybox-static iproute2 e2fsprogs xfsprogs cpio xz-utils
-  procps containernetworking-plugins criu ca-certificates quota less strace
+  procps containernetworking-plugins docker-registry criu ca-certificates quota less strace
   "libgrpc++1.51" libprotobuf32 libyaml-cpp0.7 libspdlog1.10 libfmt9 libcurl4 libarchive13 libsqlite3-0
   libssl3 libzstd1 libisal2 libfuse3-3 libprometheus-cpp-core1.0 libseccomp2 libsystemd0 libgtest-dev
 )
