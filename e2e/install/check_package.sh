@@ -128,12 +128,10 @@ remove_pods() {
 
 check_upgrade() {
   say "upgrade"
-  local before=/var/lib/catamaran/guest/.initramfs.img.stamp
-  touch "$files/before"
   dpkg_of -i "$files/new.deb"
   [[ $(dpkg-query -W -f '${Version}' catamaran) == *+next ]] || die "not upgraded"
   grep -q '^allow_emulation: true' /etc/catamaran/config.yaml || die "the upgrade took the configuration"
-  [[ -s $before ]] || die "no guest any more"
+  [[ -s /var/lib/catamaran/guest/initramfs.img ]] || die "no guest any more"
   if [[ -z $systemd ]]; then
     # What the unit's restart does.
     kill -TERM "$daemon"
@@ -185,10 +183,13 @@ check_purge() {
   check_nothing_left
 }
 
+# Whatever has our name on this machine.
+named_files() { find /etc /usr /lib /var/lib /run -xdev -iname '*catamaran*' -not -path '/var/lib/apt/*' 2>/dev/null | sort || true; }
+
 check_nothing_left() {
   absent /var/lib/catamaran /run/catamaran /run/catamaran-leaving /etc/catamaran /usr/lib/catamaran /usr/bin/catamaran
   local left
-  left=$(find /etc /usr /lib /var/lib /run -xdev -iname '*catamaran*' -not -path '/var/lib/apt/*' 2>/dev/null || true)
+  left=$(comm -13 <(echo "$before") <(named_files))
   [[ -z $left ]] || die "left behind: $left"
 }
 
@@ -216,6 +217,7 @@ check_purge_with_pods() {
 daemon=
 trap '[[ -z $daemon ]] || kill -TERM "$daemon" 2>/dev/null || true' EXIT
 rm -rf "$logs" && mkdir -p "$logs"
+before=$(named_files)
 check_installed
 check_guest
 configure
