@@ -108,8 +108,8 @@ void ProbeGuestFiles(const spec::MachineSpec& machine, const ProbeRunner& run) {
   for (const File& file : files) {
     run({.name = file.name,
          .meaning = kNoMachine,
-         .remedy = fmt::format("name one in the handler's machine.{}; ./dev build makes "
-                               "one in build/guest",
+         .remedy = fmt::format("catamaran guest build makes it; another is named in the "
+                               "handler's machine.{}",
                                file.key),
          .run = [&]() -> Result<Finding> {
            ASSIGN_OR_RETURN(const std::string seen, file.look(file.path));
