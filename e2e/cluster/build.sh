@@ -29,6 +29,13 @@ package_of() {
   esac
 }
 
+# Files that its image has beside it, and that tests fetch.
+copy_files_of_agnhost() {
+  local module
+  module=$("$go" list -m -f '{{.Dir}}' k8s.io/kubernetes)
+  install -m 0644 "$module/test/images/agnhost/porter/localhost".{crt,key} "$folder/"
+}
+
 mkdir -p "$folder"
 exec 9>"$cache/lock"
 flock 9
@@ -41,6 +48,7 @@ for program; do
   build=(build)
   [[ $program != e2e.test ]] || build=(test -c)
   "$go" "${build[@]}" -ldflags "$link" -o "$folder/$program.new" "$package" >&2
+  [[ $program != agnhost ]] || copy_files_of_agnhost
   mv "$folder/$program.new" "$folder/$program"
   echo "build.sh: $program: $((SECONDS - start)) s" >&2
 done

@@ -37,7 +37,7 @@ spec:
     - {name: secret, mountPath: /secret}
     - {name: all, mountPath: /all}
 `)
-		s.equal("read", s.sh("reader", "echo $KEY $(cat /settings/key /secret/word)"), "old old old\n")
+		s.equal("read", s.sh("reader", "echo $KEY $(cat /settings/key /secret/word)"), "old oldold\n")
 		s.equal("mode", s.sh("reader", "stat -Lc %a /secret/word"), "400\n")
 		if token := s.sh("reader", "cat /all/token"); strings.Count(token, ".") != 2 {
 			s.t.Errorf("token: %q", token)
@@ -47,7 +47,7 @@ spec:
 		// The kubelet looks at volumes again as it syncs the pod, which a change of the pod hastens.
 		s.kubectl("annotate", "pod", "reader", "--overwrite", "said=after")
 		s.eventually("the running container sees the new words", func() error {
-			if now := s.sh("reader", "cat /settings/key /secret/word; grep said /all/annotations"); now != "newnewsaid=\"after\"\n" {
+			if now := s.sh("reader", "cat /settings/key /secret/word; grep ^said /all/annotations"); now != "newnewsaid=\"after\"\n" {
 				return fmt.Errorf("%q", now)
 			}
 			return nil

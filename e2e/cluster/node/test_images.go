@@ -41,6 +41,8 @@ func testImages(kubernetes string) ([]image, error) {
 		{path: "agnhost", source: program, mode: 0o755},
 		{path: "agnhost-2", link: "agnhost"},
 		{path: "uploads", folder: true, mode: 0o755},
+		{path: "localhost.crt", source: filepath.Join(kubernetes, "localhost.crt"), mode: 0o644},
+		{path: "localhost.key", source: filepath.Join(kubernetes, "localhost.key"), mode: 0o644},
 	}, busybox...)
 	agnhost = append(agnhost, toolFiles(agnhostTools)...)
 	server := []string{"/agnhost", "netexec", "--http-port=80", "--udp-port=-1"}
