@@ -65,9 +65,9 @@ std::string EffectiveConfig(const Config& config) {
 std::string HostText() {
   utsname name{};
   uname(&name);
-  return fmt::format("catamaran {}\n{} {} {} {}\nhost {}\n{:%Y-%m-%dT%H:%M:%SZ}\n",
-                     Version(), name.sysname, name.release, name.version, name.machine,
-                     name.nodename, fmt::gmtime(time(nullptr)));
+  return fmt::format("catamaran {}\n{} {} {} {}\nhost {}\n{:%Y-%m-%dT%H:%M:%SZ}\n", Version(),
+                     name.sysname, name.release, name.version, name.machine, name.nodename,
+                     fmt::gmtime(time(nullptr)));
 }
 
 Result<std::string> EndOfFile(const std::string& path, size_t most) {

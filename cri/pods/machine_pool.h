@@ -22,9 +22,9 @@ class Pods;
 //
 // One that waits is a shim under the id of the pod it will be, in the folder and at the socket of
 // that pod, with a prepared sandbox (SandboxBackend::PrepareSandbox) in the cgroup
-// WaitingCgroup (cri/pods/shim_link.h). All it lacks is a record: so no list shows it, and a daemon that starts
-// sweeps what the one before left waiting, as it does with everything that no record owns. Taking
-// it is taking it out of this table; by its record the pod then owns it.
+// WaitingCgroup (cri/pods/shim_link.h). All it lacks is a record: so no list shows it, and a daemon
+// that starts sweeps what the one before left waiting, as it does with everything that no record
+// owns. Taking it is taking it out of this table; by its record the pod then owns it.
 //
 // Thread-safe. Callbacks of shims may run until the ShimManager is gone.
 class MachinePool {

@@ -30,8 +30,8 @@ Status ConnectShim(Pods& pods, const std::shared_ptr<Pod>& pod, const CallContex
 void LosePod(Pods& pods, const std::shared_ptr<Pod>& pod, const std::string& reason,
              const std::string& message);
 
-// Starts the pod's shim in the pod's group, `cgroup`, and makes it the pod's. After a failure a shim
-// may live all the same: EndShim.
+// Starts the pod's shim in the pod's group, `cgroup`, and makes it the pod's. After a failure a
+// shim may live all the same: EndShim.
 Status StartShim(Pods& pods, const std::shared_ptr<Pod>& pod, ShimManager::Backend backend,
                  const std::string& cgroup, ShimClient::Events events, Deadline deadline);
 

@@ -1,5 +1,5 @@
-// KEP-5419: the kubelet tells of new limits of a pod as a whole, and writes its own group only where
-// that was accepted.
+// KEP-5419: the kubelet tells of new limits of a pod as a whole, and writes its own group only
+// where that was accepted.
 #include "cri/pods/lookup.h"
 #include "cri/pods/nri_events.h"
 #include "cri/pods/operations.h"
