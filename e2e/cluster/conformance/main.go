@@ -19,6 +19,7 @@ type options struct {
 	cluster node.ClusterOptions
 	table   string
 	focus   string
+	skip    string
 	update  bool
 	procs   int
 	report  string
@@ -33,6 +34,7 @@ func main() {
 	flag.StringVar(&o.cluster.Kubernetes, "kubernetes", "", "the folder of Kubernetes' programs, ginkgo and e2e.test among them")
 	flag.StringVar(&o.table, "table", "", "the table of specs")
 	flag.StringVar(&o.focus, "focus", `\[Conformance\]`, "which specs: a regular expression")
+	flag.StringVar(&o.skip, "skip", "", "which of them not, for this run: a regular expression")
 	flag.BoolVar(&o.update, "update", false, "write what was seen into the table; reasons that are there stay")
 	flag.IntVar(&o.procs, "procs", 3, "specs at a time, of those that are not [Serial]")
 	flag.StringVar(&o.report, "report", "", "also keep JUnit's report in this file")
@@ -102,8 +104,10 @@ func runSuite(world *node.World, o options, skip, report string) error {
 		fmt.Sprintf("--procs=%d", o.procs), "--focus=" + o.focus, "--junit-report=" + filepath.Base(report),
 		"--output-dir=" + filepath.Dir(report), "--no-color", "--timeout=4h", "--keep-going", "--silence-skips",
 	}
-	if skip != "" {
-		arguments = append(arguments, "--skip="+skip)
+	for _, pattern := range []string{skip, o.skip} {
+		if pattern != "" {
+			arguments = append(arguments, "--skip="+pattern)
+		}
 	}
 	arguments = append(arguments, filepath.Join(o.cluster.Kubernetes, "e2e.test"), "--",
 		"--provider=skeleton", "--kubeconfig="+world.Kubeconfig("admin"), "--num-nodes=1",
