@@ -55,14 +55,8 @@ func TestPodsOutliveAnUpgradeAndTheWayBack(t *testing.T) {
 		s.outlives("server", change(other))
 		s.runPod("sized", guaranteedPod) // made by the other build
 		s.outlives("server", change(programs))
-		s.kubectl("patch", "pod", "sized", "--subresource=resize", "-p",
-			`{"spec": {"containers": [{"name": "main", "resources": {"requests": {"cpu": "300m"}, "limits": {"cpu": "300m"}}}]}}`)
-		s.eventually("the other build's pod is resized", func() error {
-			if cpu := s.field("pod/sized", ".status.containerStatuses[0].resources.limits.cpu"); cpu != "300m" {
-				return fmt.Errorf("cpu %s", cpu)
-			}
-			return nil
-		})
+		s.kubectl("patch", "pod", "sized", "--subresource=resize", "-p", resizeTo("300m", "64Mi"))
+		s.hasSize("300m", "64Mi")
 		s.kubectl("delete", "pod", "server", "sized", "--wait", kubectlPatience)
 	})
 }
