@@ -60,10 +60,10 @@ Result<std::string> SelinuxLabel(const runtime::v1::SELinuxOption& option, bool 
   const std::string label =
       fmt::format("{}:{}:{}:{}", option.user(), option.role(), option.type(), option.level());
   if (label == ":::") return std::string();
-  // The lowest level and no category asks for nothing: it is where everything is without SELinux.
-  // Pods that are to run on either kind of host ask for it, those of Kubernetes' conformance tests
-  // too.
-  if (!available && label == ":::s0") return std::string();
+  // A level alone confines nothing: it keeps pods apart where SELinux does. Pods that are to run on
+  // either kind of host ask for one, those of Kubernetes' conformance tests too.
+  const bool confines = !(option.user().empty() && option.role().empty() && option.type().empty());
+  if (!available && !confines && !HasControlCharacters(label)) return std::string();
   if (!available) return WrongField(kContext + "selinux_options", label, without);
   if (HasControlCharacters(label) || option.user().empty() || option.role().empty() ||
       option.type().empty()) {

@@ -252,11 +252,11 @@ TEST(ContainerTranslation, GivesProcessesAndFilesTheirSelinuxLabels) {
   EXPECT_FALSE(container.mounts(0).selinux_relabel()) << "there is no label to give";
 }
 
-TEST(ContainerTranslation, TakesTheLowestSelinuxLevelForWhatItIsWithoutSelinux) {
+TEST(ContainerTranslation, TakesALevelAloneWhereThereIsNoSelinux) {
   TestInput input;
   input.host.selinux = false;
-  input.security()->mutable_selinux_options()->set_level("s0");
-  input.pod_security()->mutable_selinux_options()->set_level("s0");
+  input.security()->mutable_selinux_options()->set_level("s0:c0,c1");
+  input.pod_security()->mutable_selinux_options()->set_level("s0:c0,c1");
   EXPECT_EQ(ContainerOf(input).process().selinux_label(), "");
   EXPECT_EQ(SandboxOf(input).mount_label(), "");
 }
