@@ -179,10 +179,11 @@ INSTANTIATE_TEST_SUITE_P(
                    "seccomp_profile_path: 'default' is wrong: must be runtime/default"},
         BadRequest{"DeprecatedAppArmor", [](TestInput& in) { SetDeprecated(in, "", "web"); },
                    "apparmor_profile: 'web' is wrong: must be runtime/default"},
-        BadRequest{
-            "SelinuxOnAHostWithout",
-            [](TestInput& in) { in.security()->mutable_selinux_options()->set_level("s0:c1,c2"); },
-            "selinux_options: ':::s0:c1,c2'"},
+        BadRequest{"SelinuxOnAHostWithout",
+                   [](TestInput& in) {
+                     in.security()->mutable_selinux_options()->set_type("container_t");
+                   },
+                   "selinux_options: '::container_t:'"},
         BadRequest{"MaskedPath",
                    [](TestInput& in) { in.security()->add_masked_paths("proc/kcore"); },
                    "masked_paths[0]: 'proc/kcore'"},
