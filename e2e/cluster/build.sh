@@ -1,17 +1,15 @@
 #!/usr/bin/env bash
 # Builds Kubernetes' own programs from their Go modules and prints the folder they are in.
 # usage: build.sh PROGRAM...    of kubelet etcd kube-apiserver kube-controller-manager kube-scheduler
-#                               kube-proxy kubectl agnhost e2e.test ginkgo
+#                               kube-proxy kubectl agnhost e2e.test ginkgo; "cluster": all but the last two
 # They are kept below CATAMARAN_CACHE (default /var/cache/catamaran), by what they are made of. The
 # kubelet alone takes 12 minutes of CPU time at first, all of them 30.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
-go=$("$here/../kubelet-client/go_toolchain.sh")
+go=$here/go.sh
 readonly kubernetes=v1.37.2
 
-# -trimpath and the flags are part of what the compiler's cache goes by; cgo would need a C library.
-export HOME=${HOME:-/root} CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -mod=readonly -trimpath'
-made_of=$({ cat "$here/go.mod" "$here/go.sum" "$0"; "$go" env GOVERSION; } | sha256sum | cut -c1-12)
+made_of=$({ cat "$here/go.mod" "$here/go.sum" "$here/go.sh" "$0"; "$go" env GOVERSION; } | sha256sum | cut -c1-12)
 cache=${CATAMARAN_CACHE:-/var/cache/catamaran}/kubernetes
 folder=$cache/$kubernetes-$made_of
 version=k8s.io/component-base/version
@@ -39,8 +37,12 @@ copy_files_of_agnhost() {
 mkdir -p "$folder"
 exec 9>"$cache/lock"
 flock 9
-cd "$here"
+programs=()
 for program; do
+  [[ $program == cluster ]] || { programs+=("$program") && continue; }
+  programs+=(kubelet etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubectl agnhost)
+done
+for program in "${programs[@]}"; do
   package=$(package_of "$program")
   [[ ! -x $folder/$program ]] || continue
   start=$SECONDS

@@ -16,13 +16,12 @@ is_up() { [[ -f $state ]] && . "$state" && kill -0 "$PID" 2>/dev/null; }
 
 up() {
   ! is_up || fail "it is up already: ./dev cluster shell, or first ./dev cluster down"
-  local kubernetes go waiting=0
-  kubernetes=$("$here/build.sh" "${all_programs[@]}")
-  go=$("$here/../kubelet-client/go_toolchain.sh")
-  (cd "$here" && HOME=${HOME:-/root} CGO_ENABLED=0 GOTOOLCHAIN=local "$go" build -buildvcs=false -mod=readonly -trimpath \
-    -o "$build/tests/cluster_up" ./up)
+  local kubernetes waiting=0
+  kubernetes=$("$here/build.sh" cluster)
+  "$here/go.sh" build -o "$build/tests/cluster_up" ./up
   rm -f "$state"
-  setsid "$build/tests/cluster_up" -state "$state" -programs "$build/bin" -kubernetes "$kubernetes" "$@" >"$log" 2>&1 </dev/null &
+  setsid "$build/tests/cluster_up" -state "$state" -programs "$build/bin" -kubernetes "$kubernetes" \
+    -manifests "$here/../../manifests" "$@" >"$log" 2>&1 </dev/null &
   local started=$!
   echo "cluster: etcd, API server, controllers, scheduler, kube-proxy and kubelet are starting"
   until [[ -f $state ]]; do
@@ -57,7 +56,6 @@ shell() {
     "CONTAINER_RUNTIME_ENDPOINT=$ENDPOINT" "$@"
 }
 
-all_programs=(kubelet etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubectl agnhost)
 case $verb in
   up | down | shell) "$verb" "$@" ;;
   test) exec "$here/run.sh" "$build" cluster "$@" ;;

@@ -8,16 +8,15 @@ build=$(readlink -f "$1") package=$2
 shift 2
 
 case $package in
-  kubelet) programs=(kubelet) ;;
-  cluster) programs=(kubelet etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubectl agnhost) ;;
+  kubelet | cluster) ;;
   *) echo "run.sh: no tests of $package: see the head of $0" >&2 && exit 2 ;;
 esac
-CATAMARAN_KUBERNETES=$("$here/build.sh" "${programs[@]}")
-export CATAMARAN_KUBERNETES CATAMARAN_PROGRAMS=$build/bin
+# Both are also names of what is built: the kubelet, or all that a cluster is made of.
+CATAMARAN_KUBERNETES=$("$here/build.sh" "$package")
+export CATAMARAN_KUBERNETES CATAMARAN_PROGRAMS=$build/bin CATAMARAN_MANIFESTS=$here/../../manifests
 
-go=$("$here/../kubelet-client/go_toolchain.sh")
-export HOME=${HOME:-/root} CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -mod=readonly -trimpath'
 start=$SECONDS
-(cd "$here" && "$go" vet ./node "./$package" && "$go" test -c -o "$build/tests/${package}_on_node_test" "./$package")
+"$here/go.sh" vet ./node "./$package"
+"$here/go.sh" test -c -o "$build/tests/${package}_on_node_test" "./$package"
 echo "run.sh: tests built in $((SECONDS - start)) s"
 exec "$build/tests/${package}_on_node_test" -test.timeout=40m "$@"

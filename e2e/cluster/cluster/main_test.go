@@ -11,16 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"catamaran/e2e/cluster/await"
 	"catamaran/e2e/cluster/node"
 )
 
 var cluster *node.Cluster
 
-// How long something that must happen is waited for; a busy machine is no failure.
-const (
-	patience        = 3 * time.Minute
-	kubectlPatience = "--timeout=180s"
-)
+// kubectl's own waiting is as patient as ours.
+var kubectlPatience = "--timeout=" + await.Patience.String()
 
 func TestMain(m *testing.M) {
 	options := node.ClusterOptions{Kubernetes: os.Getenv("CATAMARAN_KUBERNETES"), Gates: node.CRIGates}
@@ -43,7 +41,7 @@ func runTests(m *testing.M, world *node.World, options node.ClusterOptions) int 
 		return 1
 	}
 	defer cluster.Stop()
-	if err = cluster.ApplyRuntimeClasses(); err != nil {
+	if err = cluster.ApplyRuntimeClasses(os.Getenv("CATAMARAN_MANIFESTS")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -167,17 +165,7 @@ func (s *space) sh(pod, line string, flags ...string) string {
 
 func (s *space) eventually(what string, condition func() error) {
 	s.t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			s.t.Fatalf("still waiting after %s: %s: %v", patience, what, err)
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
+	await.Until(s.t, what, condition)
 }
 
 func (s *space) equal(what, got, want string) {

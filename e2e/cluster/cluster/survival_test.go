@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"catamaran/e2e/cluster/await"
 )
 
 // What must not disturb pods that run: the containers are the same, and can be used, resized, stopped.
@@ -13,16 +15,16 @@ func TestPodsOutlive(t *testing.T) {
 		do   func(*space)
 	}{
 		{"KubeletRestart", func(s *space) {
-			succeed(s, cluster.Kubelet.Stop())
-			succeed(s, cluster.Kubelet.Start())
+			await.Must(s.t, cluster.Kubelet.Stop())
+			await.Must(s.t, cluster.Kubelet.Start())
 		}},
 		{"RuntimeRestart", func(s *space) {
-			succeed(s, cluster.Runtime.Stop())
-			succeed(s, cluster.Runtime.Start())
+			await.Must(s.t, cluster.Runtime.Stop())
+			await.Must(s.t, cluster.Runtime.Start())
 		}},
 		{"RuntimeKill", func(s *space) {
 			cluster.Runtime.Kill()
-			succeed(s, cluster.Runtime.Start())
+			await.Must(s.t, cluster.Runtime.Start())
 		}},
 	}
 	for _, disturbance := range disturbances {
@@ -45,9 +47,9 @@ func TestPodsOutliveAnUpgradeAndTheWayBack(t *testing.T) {
 	onEveryHandler(t, func(s *space) {
 		change := func(to string) func() {
 			return func() {
-				succeed(s, cluster.Runtime.Stop())
+				await.Must(s.t, cluster.Runtime.Stop())
 				cluster.Runtime.UsePrograms(to)
-				succeed(s, cluster.Runtime.Start())
+				await.Must(s.t, cluster.Runtime.Start())
 			}
 		}
 		defer change(programs)()
@@ -77,11 +79,4 @@ func (s *space) outlives(pod string, disturb func()) {
 	s.equal("containers", s.field("pod/"+pod, ".status.containerStatuses[*].containerID"), containers)
 	s.equal("address", s.field("pod/"+pod, ".status.podIP"), address)
 	s.equal("page", page(s, address+":8080"), "I am "+pod+"\n")
-}
-
-func succeed(s *space, err error) {
-	s.t.Helper()
-	if err != nil {
-		s.t.Fatal(err)
-	}
 }

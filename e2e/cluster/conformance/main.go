@@ -27,11 +27,7 @@ type options struct {
 
 func main() {
 	var o options
-	gates := flag.String("gates", "cri", "cri: everything the kubelet can ask of the CRI; default: Kubernetes' own choice")
-	flag.StringVar(&o.cluster.Runtime.Programs, "programs", "", "the folder of catamaran and catamaran-shim")
-	flag.StringVar(&o.cluster.Runtime.Kind, "runtime", "catamaran", "catamaran, or containerd for comparison")
-	flag.StringVar(&o.cluster.Runtime.DefaultHandler, "default-handler", "ns", "of pods without a RuntimeClass")
-	flag.StringVar(&o.cluster.Kubernetes, "kubernetes", "", "the folder of Kubernetes' programs, ginkgo and e2e.test among them")
+	complete := o.cluster.AddFlags()
 	flag.StringVar(&o.table, "table", "", "the table of specs")
 	flag.StringVar(&o.focus, "focus", `\[Conformance\]`, "which specs: a regular expression")
 	flag.StringVar(&o.skip, "skip", "", "which of them not, for this run: a regular expression")
@@ -39,12 +35,9 @@ func main() {
 	flag.IntVar(&o.procs, "procs", 3, "specs at a time, of those that are not [Serial]")
 	flag.StringVar(&o.report, "report", "", "also keep JUnit's report in this file")
 	flag.Parse()
-	if o.cluster.Runtime.Programs == "" || o.cluster.Kubernetes == "" || o.table == "" {
+	if o.table == "" || !complete() {
 		flag.Usage()
 		os.Exit(2)
-	}
-	if *gates == "cri" {
-		o.cluster.Gates = node.CRIGates
 	}
 	os.Exit(node.Run("catamaran-conformance", func(world *node.World) int {
 		ok, err := run(world, o)

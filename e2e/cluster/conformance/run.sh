@@ -11,11 +11,7 @@ case $subject in
   containerd) options=(-runtime containerd -gates default) ;;
   *) echo "run.sh: $subject: must be ns, vm or containerd" >&2 && exit 2 ;;
 esac
-kubernetes=$("$here/../build.sh" kubelet etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy \
-  kubectl agnhost ginkgo e2e.test)
-go=$("$here/../../kubelet-client/go_toolchain.sh")
-export HOME=${HOME:-/root}
-(cd "$here" && CGO_ENABLED=0 GOTOOLCHAIN=local "$go" build -buildvcs=false -mod=readonly -trimpath \
-  -o "$build/tests/conformance" .)
+kubernetes=$("$here/../build.sh" cluster ginkgo e2e.test)
+"$here/../go.sh" build -o "$build/tests/conformance" ./conformance
 exec "$build/tests/conformance" -programs "$build/bin" -kubernetes "$kubernetes" -table "$here/$subject.tsv" \
   "${options[@]}" "$@"

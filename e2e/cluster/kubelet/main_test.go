@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
+	"catamaran/e2e/cluster/await"
 	"catamaran/e2e/cluster/node"
 )
 
@@ -19,9 +19,6 @@ var (
 )
 
 var world *node.World
-
-// How long something that must happen is waited for; a busy machine is no failure.
-const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	if runtimePrograms == "" || kubernetesPrograms == "" {
@@ -54,41 +51,18 @@ func startNode(t *testing.T, handler string) *staticNode {
 	n := &staticNode{handler: handler}
 	var err error
 	n.runtime, err = world.StartRuntime(node.RuntimeOptions{Kind: runtimeKind, Programs: runtimePrograms, DefaultHandler: handler})
-	require(t, err)
-	t.Cleanup(func() { require(t, n.runtime.Stop()) })
-	require(t, world.LoadTestImages(n.runtime, kubernetesPrograms))
+	await.Must(t, err)
+	t.Cleanup(func() { await.Must(t, n.runtime.Stop()) })
+	await.Must(t, world.LoadTestImages(n.runtime, kubernetesPrograms))
 	n.kubelet, err = world.StartKubelet(n.runtime, node.KubeletOptions{
 		Programs: kubernetesPrograms, Standalone: true, Gates: node.CRIGates})
-	require(t, err)
+	await.Must(t, err)
 	t.Cleanup(func() {
-		require(t, n.kubelet.Stop())
+		await.Must(t, n.kubelet.Stop())
 		if t.Failed() {
 			t.Logf("the kubelet's last lines:\n%s", n.kubelet.LogTail())
 			t.Logf("the runtime's last lines:\n%s", n.runtime.LogTail())
 		}
 	})
 	return n
-}
-
-func require(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// waitFor fails the test unless the condition holds within the patience; it says what it last said.
-func waitFor(t *testing.T, what string, condition func() error) {
-	t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("still waiting after %s: %s: %v", patience, what, err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }

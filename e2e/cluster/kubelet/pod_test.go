@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"catamaran/e2e/cluster/await"
 	"catamaran/e2e/cluster/node"
 )
 
@@ -74,9 +75,9 @@ func shell(name, script string, mounts []corev1.VolumeMount) corev1.Container {
 func (n *staticNode) run(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	text, err := json.Marshal(pod)
-	require(t, err)
-	require(t, os.WriteFile(n.manifest(pod), text, 0o644))
-	waitFor(t, "pod "+pod.Name+" is ready", func() error { return ready(n.status(pod.Name)) })
+	await.Must(t, err)
+	await.Must(t, os.WriteFile(n.manifest(pod), text, 0o644))
+	await.Until(t, "pod "+pod.Name+" is ready", func() error { return ready(n.status(pod.Name)) })
 }
 
 func (n *staticNode) manifest(pod *corev1.Pod) string {
@@ -86,8 +87,8 @@ func (n *staticNode) manifest(pod *corev1.Pod) string {
 // remove takes the manifest away and waits until runtime and kubelet know nothing of the pod.
 func (n *staticNode) remove(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
-	require(t, os.Remove(n.manifest(pod)))
-	waitFor(t, "pod "+pod.Name+" is gone", func() error {
+	await.Must(t, os.Remove(n.manifest(pod)))
+	await.Until(t, "pod "+pod.Name+" is gone", func() error {
 		if found, err := n.status(pod.Name); err != nil || found != nil {
 			return fmt.Errorf("the kubelet still has it: %v", err)
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"catamaran/e2e/cluster/await"
 )
 
 const webPodName = "web-node0"
@@ -33,7 +35,7 @@ func TestStaticPods(t *testing.T) {
 
 func checkStatus(t *testing.T, n *staticNode, pod *corev1.Pod) {
 	status, err := n.status(pod.Name)
-	require(t, err)
+	await.Must(t, err)
 	if net.ParseIP(status.Status.PodIP) == nil || len(status.Status.PodIPs) == 0 {
 		t.Errorf("pod IP %q, IPs %v", status.Status.PodIP, status.Status.PodIPs)
 	}
@@ -50,7 +52,7 @@ func checkStatus(t *testing.T, n *staticNode, pod *corev1.Pod) {
 }
 
 func checkLogs(t *testing.T, n *staticNode) {
-	waitFor(t, "the web container's first line", func() error {
+	await.Until(t, "the web container's first line", func() error {
 		log, err := n.get("/containerLogs/default/" + webPodName + "/web?timestamps=true")
 		if err == nil && !strings.Contains(string(log), " serving\n") {
 			err = fmt.Errorf("log: %q", log)
@@ -58,7 +60,7 @@ func checkLogs(t *testing.T, n *staticNode) {
 		return err
 	})
 	log, err := n.get("/containerLogs/default/" + webPodName + "/other?tailLines=1")
-	require(t, err)
+	await.Must(t, err)
 	if lines := strings.Count(string(log), "\n"); lines != 1 {
 		t.Errorf("%d lines where one was asked for: %q", lines, log)
 	}
@@ -70,7 +72,7 @@ func checkRotation(t *testing.T, n *staticNode) {
 	if result.err != nil {
 		t.Fatal(result.err, result.stderr)
 	}
-	waitFor(t, "the log is rotated and goes on", func() error {
+	await.Until(t, "the log is rotated and goes on", func() error {
 		log, err := n.get("/containerLogs/default/" + webPodName + "/other")
 		if err == nil && (len(log) > 64<<10 || len(log) == 0) {
 			err = fmt.Errorf("%d bytes", len(log))
@@ -80,7 +82,7 @@ func checkRotation(t *testing.T, n *staticNode) {
 }
 
 func checkStats(t *testing.T, n *staticNode) {
-	waitFor(t, "the summary has the pod with its use", func() error {
+	await.Until(t, "the summary has the pod with its use", func() error {
 		body, err := n.get("/stats/summary")
 		if err != nil {
 			return err
@@ -88,7 +90,7 @@ func checkStats(t *testing.T, n *staticNode) {
 		return checkSummary(body)
 	})
 	body, err := n.get("/metrics/cadvisor")
-	require(t, err)
+	await.Must(t, err)
 	for _, family := range []string{"container_cpu_usage_seconds_total{", "container_memory_working_set_bytes{", "container_network_receive_bytes_total{"} {
 		if !strings.Contains(string(body), family) {
 			t.Errorf("/metrics/cadvisor has no %s…}", family)
@@ -136,23 +138,23 @@ func checkSummary(body []byte) error {
 }
 
 func (n *staticNode) restartKubelet(t *testing.T) {
-	require(t, n.kubelet.Stop())
-	require(t, n.kubelet.Start())
+	await.Must(t, n.kubelet.Stop())
+	await.Must(t, n.kubelet.Start())
 }
 
 func (n *staticNode) killRuntime(t *testing.T) {
 	n.runtime.Kill()
-	require(t, n.runtime.Start())
+	await.Must(t, n.runtime.Start())
 }
 
 // checkUndisturbed sees the same containers run on after the disturbance, and that they can be used.
 func checkUndisturbed(t *testing.T, n *staticNode, pod *corev1.Pod, disturb func(*testing.T)) {
 	before, err := n.status(pod.Name)
-	require(t, err)
+	await.Must(t, err)
 	disturb(t)
-	waitFor(t, "the pod is ready again", func() error { return ready(n.status(pod.Name)) })
+	await.Until(t, "the pod is ready again", func() error { return ready(n.status(pod.Name)) })
 	after, err := n.status(pod.Name)
-	require(t, err)
+	await.Must(t, err)
 	for _, name := range []string{"web", "other"} {
 		was, is := container(t, before, name), container(t, after, name)
 		if was.ContainerID != is.ContainerID || was.RestartCount != is.RestartCount {
@@ -163,7 +165,7 @@ func checkUndisturbed(t *testing.T, n *staticNode, pod *corev1.Pod, disturb func
 		t.Errorf("pod IP was %s and is %s", was, is)
 	}
 	// Not at once: a kubelet whose runtime was away tries to reach it again after a moment.
-	waitFor(t, "exec works again", func() error {
+	await.Until(t, "exec works again", func() error {
 		result := n.exec(t, spdyTransport, "web", "echo", "still here")
 		if result.err == nil && result.stdout != "still here\n" {
 			result.err = fmt.Errorf("%q", result.stdout)
@@ -175,23 +177,23 @@ func checkUndisturbed(t *testing.T, n *staticNode, pod *corev1.Pod, disturb func
 // What the liveness probe looks for goes away, and the kubelet ends the container and starts it again.
 func checkRestart(t *testing.T, n *staticNode, pod *corev1.Pod) {
 	before, err := n.status(pod.Name)
-	require(t, err)
+	await.Must(t, err)
 	restarts := container(t, before, "web").RestartCount
-	require(t, n.exec(t, spdyTransport, "other", "rm", "/data/sidecar").err)
-	waitFor(t, "the kubelet starts the container again", func() error {
+	await.Must(t, n.exec(t, spdyTransport, "other", "rm", "/data/sidecar").err)
+	await.Until(t, "the kubelet starts the container again", func() error {
 		status, err := n.status(pod.Name)
 		if err == nil && container(t, status, "web").RestartCount <= restarts {
 			err = fmt.Errorf("restarted %d times", restarts)
 		}
 		return err
 	})
-	require(t, n.exec(t, spdyTransport, "other", "touch", "/data/sidecar").err)
-	waitFor(t, "the pod is ready again", func() error { return ready(n.status(pod.Name)) })
+	await.Must(t, n.exec(t, spdyTransport, "other", "touch", "/data/sidecar").err)
+	await.Until(t, "the pod is ready again", func() error { return ready(n.status(pod.Name)) })
 }
 
 // checkNothingIsLeft looks at the node from below the kubelet: no group of a pod, no process.
 func (n *staticNode) checkNothingIsLeft(t *testing.T) {
-	waitFor(t, "no group of a pod is left", func() error {
+	await.Until(t, "no group of a pod is left", func() error {
 		for _, group := range world.Groups() {
 			if strings.Contains(group, "/pod") {
 				return fmt.Errorf("%s", group)
@@ -199,5 +201,5 @@ func (n *staticNode) checkNothingIsLeft(t *testing.T) {
 		}
 		return nil
 	})
-	waitFor(t, "the runtime has no pod", func() error { return n.runtime.HasNoPods() })
+	await.Until(t, "the runtime has no pod", func() error { return n.runtime.HasNoPods() })
 }

@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/transport/spdy"
 	utilexec "k8s.io/client-go/util/exec"
+
+	"catamaran/e2e/cluster/await"
 )
 
 // How kubectl talks to the API server, and so to the kubelet: by the older or the newer protocol.
@@ -60,15 +62,15 @@ func (n *staticNode) execWith(t *testing.T, kind transportKind, container string
 		streams.Stderr = &stderr
 	}
 	target, err := url.Parse(address("/exec/default/" + webPodName + "/" + container + "?" + query.Encode()))
-	require(t, err)
+	await.Must(t, err)
 	var executor remotecommand.Executor
 	if kind == webSocketTransport {
 		executor, err = remotecommand.NewWebSocketExecutor(clientOf, http.MethodGet, target.String())
 	} else {
 		executor, err = remotecommand.NewSPDYExecutor(clientOf, http.MethodPost, target)
 	}
-	require(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	await.Must(t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), await.Patience)
 	defer cancel()
 	err = executor.StreamWithContext(ctx, streams)
 	return execResult{stdout.String(), stderr.String(), err}
@@ -118,10 +120,10 @@ func checkPortForward(t *testing.T, n *staticNode) {
 	for _, kind := range transports {
 		t.Run(string(kind), func(t *testing.T) {
 			dialer, err := portForwardDialer(kind)
-			require(t, err)
+			await.Must(t, err)
 			stop, isReady := make(chan struct{}), make(chan struct{})
 			forwarder, err := portforward.New(dialer, []string{fmt.Sprintf(":%d", webPort)}, stop, isReady, io.Discard, io.Discard)
-			require(t, err)
+			await.Must(t, err)
 			ended := make(chan error, 1)
 			go func() { ended <- forwarder.ForwardPorts() }()
 			select {
@@ -130,10 +132,10 @@ func checkPortForward(t *testing.T, n *staticNode) {
 				t.Fatal("ForwardPorts:", err)
 			}
 			ports, err := forwarder.GetPorts()
-			require(t, err)
+			await.Must(t, err)
 			checkPage(t, fmt.Sprintf("127.0.0.1:%d", ports[0].Local))
 			close(stop)
-			require(t, <-ended)
+			await.Must(t, <-ended)
 		})
 	}
 	t.Run("FromTheNode", func(t *testing.T) { checkPage(t, podAddress(t, n)) })
@@ -141,7 +143,7 @@ func checkPortForward(t *testing.T, n *staticNode) {
 
 func podAddress(t *testing.T, n *staticNode) string {
 	status, err := n.status("web")
-	require(t, err)
+	await.Must(t, err)
 	return net.JoinHostPort(status.Status.PodIP, fmt.Sprint(webPort))
 }
 
@@ -149,10 +151,10 @@ func checkPage(t *testing.T, host string) {
 	t.Helper()
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get("http://" + host + "/index.html")
-	require(t, err)
+	await.Must(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	require(t, err)
+	await.Must(t, err)
 	if string(body) != "hello from the init container\n" {
 		t.Errorf("page: %s %q", response.Status, body)
 	}

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
+	"path/filepath"
 	"time"
 )
 
@@ -13,6 +15,24 @@ type ClusterOptions struct {
 	Runtime    RuntimeOptions
 	Kubernetes string // the folder of Kubernetes' programs
 	Gates      map[string]bool
+}
+
+// AddFlags makes them flags of the program. Not all have a default: complete says whether none is missing.
+func (o *ClusterOptions) AddFlags() (complete func() bool) {
+	o.Gates = CRIGates
+	flag.StringVar(&o.Runtime.Programs, "programs", "", "the folder of catamaran and catamaran-shim")
+	flag.StringVar(&o.Runtime.Kind, "runtime", "catamaran", "catamaran, or containerd for comparison")
+	flag.StringVar(&o.Runtime.DefaultHandler, "default-handler", "ns", "of pods without a RuntimeClass")
+	flag.StringVar(&o.Kubernetes, "kubernetes", "", "the folder of Kubernetes' programs")
+	flag.Func("gates", "cri (the default): everything the kubelet can ask of the CRI; default: Kubernetes' own choice", func(name string) error {
+		gates, known := map[string]map[string]bool{"cri": CRIGates, "default": nil}[name]
+		if !known {
+			return errors.New("must be cri or default")
+		}
+		o.Gates = gates
+		return nil
+	})
+	return func() bool { return o.Runtime.Programs != "" && o.Kubernetes != "" }
 }
 
 // Cluster is one node with its control plane.
@@ -73,27 +93,14 @@ func (c *Cluster) KubectlCommand(arguments ...string) *exec.Cmd {
 	return command
 }
 
-// The handlers of pods by RuntimeClass, with what a VM costs beside its containers; as manifests/ has
-// them, without a choice of nodes.
-const runtimeClasses = `
-{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: catamaran-ns}, handler: ns}
----
-{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: catamaran-vm}, handler: vm, overhead: {podFixed: {memory: 128Mi}}}
----
-{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: catamaran-vm-6-12}, handler: vm-6-12, overhead: {podFixed: {memory: 128Mi}}}
-`
-
-// ApplyRuntimeClasses makes catamaran-ns, catamaran-vm and catamaran-vm-6-12 known to the cluster.
-func (c *Cluster) ApplyRuntimeClasses() error { return c.Apply(runtimeClasses) }
-
-// Apply is kubectl apply of this YAML.
-func (c *Cluster) Apply(manifest string) error {
-	command := c.KubectlCommand("apply", "-f", "-")
-	command.Stdin = strings.NewReader(manifest)
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("kubectl apply: %w: %s", err, output)
+// ApplyRuntimeClasses gives the cluster the RuntimeClasses of the folder manifests, and the node the labels
+// that they look for.
+func (c *Cluster) ApplyRuntimeClasses(manifests string) error {
+	if _, err := c.Kubectl("label", "node", Name, "catamaran/ns=true", "catamaran/vm=true"); err != nil {
+		return err
 	}
-	return nil
+	_, err := c.Kubectl("apply", "-f", filepath.Join(manifests, "runtimeclasses.yaml"))
+	return err
 }
 
 // Stop ends every program; pods that are left die with the world.

@@ -16,26 +16,15 @@ import (
 func main() {
 	var options node.ClusterOptions
 	state := flag.String("state", "", "the file to write, once the node is ready")
-	gates := flag.String("gates", "cri", "cri: everything the kubelet can ask of the CRI; default: Kubernetes' own choice")
-	flag.StringVar(&options.Runtime.Programs, "programs", "", "the folder of catamaran and catamaran-shim")
-	flag.StringVar(&options.Runtime.Kind, "runtime", "catamaran", "catamaran, or containerd for comparison")
-	flag.StringVar(&options.Runtime.DefaultHandler, "default-handler", "ns", "of pods without a RuntimeClass")
-	flag.StringVar(&options.Kubernetes, "kubernetes", "", "the folder of Kubernetes' programs")
+	manifests := flag.String("manifests", "", "the folder with runtimeclasses.yaml")
+	complete := options.AddFlags()
 	flag.Parse()
-	switch *gates {
-	case "cri":
-		options.Gates = node.CRIGates
-	case "default":
-	default:
-		fmt.Fprintf(os.Stderr, "up: -gates %q: must be cri or default\n", *gates)
-		os.Exit(2)
-	}
-	if *state == "" || options.Runtime.Programs == "" || options.Kubernetes == "" {
+	if *state == "" || *manifests == "" || !complete() {
 		flag.Usage()
 		os.Exit(2)
 	}
 	os.Exit(node.Run("catamaran-cluster", func(world *node.World) int {
-		if err := serve(world, options, *state); err != nil {
+		if err := serve(world, options, *state, *manifests); err != nil {
 			fmt.Fprintln(os.Stderr, "up:", err)
 			return 1
 		}
@@ -43,7 +32,7 @@ func main() {
 	}))
 }
 
-func serve(world *node.World, options node.ClusterOptions, state string) error {
+func serve(world *node.World, options node.ClusterOptions, state, manifests string) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	start := time.Now()
@@ -52,7 +41,7 @@ func serve(world *node.World, options node.ClusterOptions, state string) error {
 		return err
 	}
 	defer cluster.Stop()
-	if err := cluster.ApplyRuntimeClasses(); err != nil {
+	if err := cluster.ApplyRuntimeClasses(manifests); err != nil {
 		return err
 	}
 	text := fmt.Sprintf("PID=%s\nKUBECONFIG=%s\nLOGS=%s\nENDPOINT=%s\nSECONDS_TO_READY=%.1f\n",
