@@ -90,7 +90,7 @@ func (k *Kubelet) configFile() string { return k.world.path("kubelet.conf") }
 func (k *Kubelet) writeConfiguration() error {
 	type object = map[string]any
 	resolver := k.world.path("resolv.conf")
-	if err := os.WriteFile(resolver, []byte("nameserver 10.96.0.10\n"), 0o644); err != nil {
+	if err := os.WriteFile(resolver, []byte("nameserver "+dnsService+"\n"), 0o644); err != nil {
 		return err
 	}
 	configuration := object{
@@ -102,13 +102,13 @@ func (k *Kubelet) writeConfiguration() error {
 		"podLogsDir":               k.world.path("logs", "pods"),
 		"volumePluginDir":          k.world.path("volume-plugins"),
 		"failCgroupV1":             false,
-		"cgroupDriver":             "cgroupfs",
-		"cgroupRoot":               k.world.CgroupRoot,
+		"cgroupDriver":             cgroupDriver(),
+		"cgroupRoot":               k.world.kubeletGroup(),
 		"enforceNodeAllocatable":   []string{"pods"},
 		"podPidsLimit":             1000,
 		"resolvConf":               resolver,
 		"clusterDomain":            "cluster.local",
-		"clusterDNS":               []string{"10.96.0.10"},
+		"clusterDNS":               []string{dnsService},
 		"fileCheckFrequency":       "1s",
 		"syncFrequency":            "10s",
 		"containerLogMaxSize":      "64Ki",

@@ -118,7 +118,8 @@ func (r *Runtime) catamaranCommand() (file, text string, command []string) {
 root: %s
 run: %s
 templates: %s/templates
-cgroup_root: %s/catamaran
+cgroup_driver: %s
+cgroup_root: %s
 default_handler: %s
 network: builtin
 builtin_network: {cidr_v4: %s, cidr_v6: "%s"}
@@ -128,7 +129,7 @@ images: {hosts_dir: %s}
 handlers:
   - {name: ns, backend: ns}
   - {name: vm, backend: vm}
-`, r.Endpoint, r.world.path("root"), r.world.path("run"), guest, r.world.CgroupRoot, handler,
+`, r.Endpoint, r.world.path("root"), r.world.path("run"), guest, cgroupDriver(), r.world.runtimeGroup(), handler,
 		podsV4, podsV6, r.world.path("hosts.d"))
 	if other := filepath.Join(guest, "6.12"); exists(filepath.Join(other, "vmlinuz")) {
 		text += fmt.Sprintf("  - {name: vm-6-12, backend: vm, machine: {kernel: %s/vmlinuz, initramfs: %s/initramfs.img}}\n", other, other)
@@ -168,13 +169,15 @@ state = "%[2]s"
 [%[4]s]
   sandbox_image = "%[5]s"
   restrict_oom_score_adj = true
+[%[4]s.registry]
+  config_path = "%[7]s"
 [%[4]s.cni]
   bin_dir = "/usr/lib/cni"
   conf_dir = "%[6]s"
 [%[4]s.containerd]
   default_runtime_name = "ns"
 `, r.world.path("root", "containerd"), r.world.path("run", "containerd"), strings.TrimPrefix(r.Endpoint, "unix://"),
-		cri, PauseImage, cni)
+		cri, PauseImage, cni, r.world.path("hosts.d"))
 	for _, handler := range []string{"ns", "vm"} { // both by runc: what differs is Catamaran alone
 		text += fmt.Sprintf("[%s.containerd.runtimes.%s]\n  runtime_type = \"io.containerd.runc.v2\"\n", cri, handler)
 	}

@@ -24,6 +24,7 @@ const (
 	podsV6      = "fd00:88::/64"
 	servicesV4  = "10.96.0.0/16"
 	apiService  = "10.96.0.1"
+	dnsService  = "10.96.0.10"
 	apiPort     = 6443
 	KubeletPort = 10250
 )
@@ -66,6 +67,12 @@ func Run(prefix string, body func(*World) int) int {
 		return body(world)
 	}
 	removeDeadWorlds(prefix)
+	if bySystemd() {
+		if err := checkSlices(); err != nil {
+			fmt.Fprintln(os.Stderr, "cluster:", err)
+			return 99
+		}
+	}
 	folder = filepath.Join("/var/tmp", fmt.Sprintf("%s.%d", prefix, os.Getpid()))
 	world = &World{Folder: folder, CgroupRoot: "/" + filepath.Base(folder)}
 	if err := os.MkdirAll(world.Logs(), 0o755); err != nil {
@@ -80,10 +87,11 @@ func Run(prefix string, body func(*World) int) int {
 func (w *World) startInside() int {
 	command := againAs("init", w.Folder)
 	command.Env = append(command.Env, fmt.Sprintf("%s=%d", outsideVariable, os.Getpid()))
-	command.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
-		Pdeathsig:  syscall.SIGKILL,
+	namespaces := uintptr(syscall.CLONE_NEWNS | syscall.CLONE_NEWNET)
+	if !bySystemd() {
+		namespaces |= syscall.CLONE_NEWPID
 	}
+	command.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster: cannot make namespaces (are you root?):", err)
 		return 99
@@ -110,8 +118,12 @@ func passSignals(to *os.Process) {
 	}()
 }
 
-// Process 1 of the pid namespace: reaps every orphan until the body has ended.
+// Process 1 of the pid namespace, or what stands for it: reaps every orphan until the body has ended.
 func reapUntilEnd() int {
+	adoptOrphans()
+	if bySystemd() {
+		defer endChildren()
+	}
 	command := againAs("body", os.Getenv(folderVariable))
 	if err := command.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
@@ -200,6 +212,9 @@ func hierarchies() []string {
 const mostTasks = "6000"
 
 func (w *World) makeCgroups() error {
+	if bySystemd() {
+		return nil
+	}
 	for _, hierarchy := range hierarchies() {
 		group := filepath.Join(hierarchy, w.CgroupRoot)
 		if err := os.MkdirAll(group, 0o755); err != nil {
@@ -219,22 +234,27 @@ func (w *World) makeCgroups() error {
 	return nil
 }
 
-// Groups lists every group below the world's, as HIERARCHY/PATH.
+// Groups lists every group of the world's, as HIERARCHY/PATH.
 func (w *World) Groups() []string {
 	var all []string
 	for _, hierarchy := range hierarchies() {
-		_ = filepath.WalkDir(filepath.Join(hierarchy, w.CgroupRoot), func(path string, entry os.DirEntry, err error) error {
-			if err == nil && entry.IsDir() {
-				all = append(all, path)
-			}
-			return nil
-		})
+		for _, group := range w.groups() {
+			_ = filepath.WalkDir(filepath.Join(hierarchy, group), func(path string, entry os.DirEntry, err error) error {
+				if err == nil && entry.IsDir() {
+					all = append(all, path)
+				}
+				return nil
+			})
+		}
 	}
 	return all
 }
 
 // remove is called outside, once the namespaces' processes are gone with their first.
 func (w *World) remove() {
+	if bySystemd() {
+		stopSlices()
+	}
 	for attempt := 0; attempt < 100; attempt++ {
 		groups := w.Groups()
 		for i := len(groups) - 1; i >= 0; i-- {
