@@ -18,12 +18,13 @@ up() {
   ! is_up || fail "it is up already: ./dev cluster shell, or first ./dev cluster down"
   local kubernetes waiting=0
   kubernetes=$("$here/build.sh" cluster)
+  "$here/dns/build.sh" "$kubernetes"
   "$here/go.sh" build -o "$build/tests/cluster_up" ./up
   rm -f "$state"
   setsid "$build/tests/cluster_up" -state "$state" -programs "$build/bin" -kubernetes "$kubernetes" \
     -manifests "$here/../../manifests" "$@" >"$log" 2>&1 </dev/null &
   local started=$!
-  echo "cluster: etcd, API server, controllers, scheduler, kube-proxy and kubelet are starting"
+  echo "cluster: etcd, API server, controllers, scheduler, kube-proxy, kubelet and DNS server are starting"
   until [[ -f $state ]]; do
     kill -0 "$started" 2>/dev/null || { cat "$log" >&2; fail "it did not come up"; }
     ((++waiting < 600)) || fail "not ready after 5 minutes; its log is $log"

@@ -11,7 +11,29 @@ case $subject in
   containerd) options=(-runtime containerd -gates default) ;;
   *) echo "run.sh: $subject: must be ns, vm or containerd" >&2 && exit 2 ;;
 esac
+
+# What specs run in the suite's images comes from this machine.
+install_tools() {
+  local packages=()
+  [[ -x $(command -v busybox) ]] || packages+=(busybox-static)
+  [[ -x $(command -v curl) ]] || packages+=(curl)
+  [[ -x $(command -v dig) ]] || packages+=(bind9-dnsutils)
+  [[ -x $(command -v nc.openbsd) ]] || packages+=(netcat-openbsd)
+  [[ -x $(command -v socat) ]] || packages+=(socat)
+  [[ $subject != containerd || -x $(command -v containerd) ]] || packages+=(containerd runc containernetworking-plugins)
+  [[ ${#packages[@]} -eq 0 ]] || apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+}
+
+# build_image_program NAME PACKAGE [-C MODULE]: one that its image has, beside Kubernetes' programs.
+build_image_program() {
+  [[ -x $kubernetes/$1 ]] || "$here/../go.sh" "${@:3}" build -ldflags '-s -w' -o "$kubernetes/$1" "$2"
+}
+
+install_tools
 kubernetes=$("$here/../build.sh" cluster ginkgo e2e.test)
+"$here/../dns/build.sh" "$kubernetes"
+build_image_program nnp k8s.io/kubernetes/test/images/nonewprivs
+build_image_program sample-apiserver k8s.io/sample-apiserver -C "$here/sample-apiserver"
 "$here/../go.sh" build -o "$build/tests/conformance" ./conformance
 exec "$build/tests/conformance" -programs "$build/bin" -kubernetes "$kubernetes" -table "$here/$subject.tsv" \
   "${options[@]}" "$@"

@@ -41,11 +41,13 @@ type Cluster struct {
 	Runtime *Runtime
 	Kubelet *Kubelet
 	Plane   *ControlPlane
-	options ClusterOptions
+
+	registry *imageRegistry
+	options  ClusterOptions
 }
 
-// StartCluster starts everything and returns once the node is ready; what was started is stopped again
-// where it fails.
+// StartCluster starts everything and returns once the node is ready and names are resolved; what was
+// started is stopped again where it fails.
 func (w *World) StartCluster(options ClusterOptions) (*Cluster, error) {
 	cluster := &Cluster{World: w, options: options}
 	if err := cluster.startAll(); err != nil {
@@ -63,6 +65,9 @@ func (c *Cluster) startAll() error {
 	if err = c.World.LoadTestImages(c.Runtime, c.options.Kubernetes); err != nil {
 		return err
 	}
+	if c.registry, err = c.World.startRegistry(c.World.imageLayout()); err != nil {
+		return err
+	}
 	if c.Plane, err = c.World.StartControlPlane(c.options.Kubernetes); err != nil {
 		return err
 	}
@@ -70,10 +75,13 @@ func (c *Cluster) startAll() error {
 		Programs: c.options.Kubernetes, Gates: c.options.Gates}); err != nil {
 		return err
 	}
-	return c.Kubelet.program.waitUntil("ready as a node", kubeletLimit, func() error {
+	if err = c.Kubelet.program.waitUntil("ready as a node", kubeletLimit, func() error {
 		_, err := c.Kubectl("wait", "--for=condition=Ready", "--timeout=1s", "node/"+Name)
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	return c.startDNS()
 }
 
 // Kubectl runs kubectl as the cluster's administrator and returns what it printed.
@@ -113,5 +121,8 @@ func (c *Cluster) Stop() {
 	}
 	if c.Runtime != nil && c.Runtime.program != nil {
 		_ = c.Runtime.program.Stop(30 * time.Second)
+	}
+	if c.registry != nil {
+		c.registry.Stop()
 	}
 }

@@ -71,29 +71,52 @@ func (w *World) LoadTestImages(runtime *Runtime, kubernetes string) error {
 	if err != nil {
 		return err
 	}
-	archive, err := w.writeArchive("images", images)
-	if err != nil {
+	layout := w.imageLayout()
+	if err := os.RemoveAll(layout); err != nil { // of a runtime before
+		return err
+	}
+	if err := writeLayout(layout, images); err != nil {
 		return fmt.Errorf("make images: %w", err)
+	}
+	archive, err := archiveOf(layout)
+	if err != nil {
+		return err
 	}
 	defer os.Remove(archive)
 	return runtime.Load(archive)
 }
 
-// writeArchive writes an OCI layout of these images as one tar file (image-spec, image-layout.md).
+// imageLayout is the folder of the test images, which stays: a registry has them as well.
+func (w *World) imageLayout() string { return w.path("images") }
+
+// writeArchive writes an OCI layout of these images as one tar file.
 func (w *World) writeArchive(name string, images []image) (string, error) {
 	folder := w.path(name)
 	defer os.RemoveAll(folder)
-	if err := os.MkdirAll(filepath.Join(folder, "blobs", "sha256"), 0o755); err != nil {
+	if err := writeLayout(folder, images); err != nil {
 		return "", err
+	}
+	return archiveOf(folder)
+}
+
+const (
+	manifestMediaType = "application/vnd.oci.image.manifest.v1+json"
+	nameAnnotation    = "io.containerd.image.name" // the whole name, by which archives are loaded
+)
+
+// writeLayout makes an OCI layout of these images in a new folder (image-spec, image-layout.md).
+func writeLayout(folder string, images []image) error {
+	if err := os.MkdirAll(filepath.Join(folder, "blobs", "sha256"), 0o755); err != nil {
+		return err
 	}
 	var manifests []map[string]any
 	for _, image := range images {
 		manifest, err := writeImage(folder, image)
 		if err != nil {
-			return "", err
+			return err
 		}
 		for _, name := range image.names {
-			named := map[string]any{"annotations": map[string]string{"io.containerd.image.name": name}}
+			named := map[string]any{"annotations": map[string]string{nameAnnotation: name}}
 			for key, value := range manifest {
 				named[key] = value
 			}
@@ -102,16 +125,17 @@ func (w *World) writeArchive(name string, images []image) (string, error) {
 	}
 	index, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": manifests})
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(folder, "index.json"), index, 0o644); err != nil {
-		return "", err
+		return err
 	}
-	if err := os.WriteFile(filepath.Join(folder, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644); err != nil {
-		return "", err
-	}
-	archive := folder + ".tar"
-	if output, err := exec.Command("tar", "-C", folder, "-cf", archive, ".").CombinedOutput(); err != nil {
+	return os.WriteFile(filepath.Join(folder, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644)
+}
+
+func archiveOf(layout string) (string, error) {
+	archive := layout + ".tar"
+	if output, err := exec.Command("tar", "-C", layout, "-cf", archive, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("tar: %w: %s", err, output)
 	}
 	return archive, nil
@@ -133,9 +157,8 @@ func writeImage(folder string, image image) (manifest map[string]any, err error)
 	if err != nil {
 		return nil, err
 	}
-	const mediaType = "application/vnd.oci.image.manifest.v1+json"
-	return writeJSON(folder, mediaType, map[string]any{
-		"schemaVersion": 2, "mediaType": mediaType, "config": configuration, "layers": []any{layer},
+	return writeJSON(folder, manifestMediaType, map[string]any{
+		"schemaVersion": 2, "mediaType": manifestMediaType, "config": configuration, "layers": []any{layer},
 	})
 }
 

@@ -14,45 +14,87 @@ const BusyboxImage = "registry.k8s.io/e2e-test-images/busybox:1.37.0-2"
 const AgnhostImage = "registry.k8s.io/e2e-test-images/agnhost:2.66.1"
 
 // Programs that Kubernetes' tests run in agnhost's image beside agnhost, where this machine has them.
-var agnhostTools = []string{"curl", "nc.openbsd", "ss", "socat", "dig", "bash"}
+var agnhostTools = []string{"curl", "nc.openbsd", "ss", "socat", "dig", "nslookup", "getent", "bash"}
 
-// testImages are those that our own tests and Kubernetes' name. Tests look at names, users and
-// entrypoints; where the real image is a web server, agnhost is one as well.
+const repository = "registry.k8s.io/e2e-test-images/"
+
+// testImages are those that our own tests and Kubernetes' name. Tests look at names, users, entrypoints and
+// some files; where the real image is a web server, agnhost is one as well. Of Kubernetes' programs those
+// that were built have an image.
 func testImages(kubernetes string) ([]image, error) {
 	busybox, err := busyboxFiles()
 	if err != nil {
 		return nil, err
 	}
-	const repository = "registry.k8s.io/e2e-test-images/"
 	images := []image{{
 		names:   []string{BusyboxImage, repository + "busybox:1.36.1-1", "docker.io/library/busybox:1"},
-		files:   busybox,
+		files:   append(shellFiles(), busybox...),
 		command: []string{"sh"},
 	}, {
 		names:      []string{PauseImage, "registry.k8s.io/pause:3.10"},
 		files:      busybox,
 		entrypoint: []string{"/bin/sleep", "2147483647"},
 	}}
-	program := filepath.Join(kubernetes, "agnhost")
-	if !exists(program) {
-		return images, nil
+	if program := filepath.Join(kubernetes, "agnhost"); exists(program) {
+		images = append(images, agnhostImages(program, busybox)...)
 	}
+	for _, image := range programImages(kubernetes, busybox) {
+		if program := image.files[0]; exists(program.source) {
+			images = append(images, image)
+		}
+	}
+	return images, nil
+}
+
+// shellFiles put bash before busybox's shell for who looks for "sh" by PATH: Debian's busybox drops variables
+// whose names hold a dash, which later busyboxes and bash pass on. /bin/sh stays busybox, whose words of an
+// error a spec compares.
+func shellFiles() []imageFile {
+	return append(toolFiles([]string{"bash"}), imageFile{path: "usr/local/bin/sh", link: "bash"})
+}
+
+// agnhostImages are agnhost's own and those whose programs agnhost has as well.
+func agnhostImages(program string, busybox []imageFile) []image {
+	beside := filepath.Dir(program)
 	agnhost := append([]imageFile{
 		{path: "agnhost", source: program, mode: 0o755},
 		{path: "agnhost-2", link: "agnhost"},
 		{path: "uploads", folder: true, mode: 0o755},
-		{path: "localhost.crt", source: filepath.Join(kubernetes, "localhost.crt"), mode: 0o644},
-		{path: "localhost.key", source: filepath.Join(kubernetes, "localhost.key"), mode: 0o644},
+		{path: "localhost.crt", source: filepath.Join(beside, "localhost.crt"), mode: 0o644},
+		{path: "localhost.key", source: filepath.Join(beside, "localhost.key"), mode: 0o644},
+		{path: "etc/os-release", content: "NAME=\"Alpine Linux\"\n", mode: 0o644}, // what the real one is made of
 	}, busybox...)
 	agnhost = append(agnhost, toolFiles(agnhostTools)...)
-	server := []string{"/agnhost", "netexec", "--http-port=80", "--udp-port=-1"}
-	return append(images,
-		image{names: []string{AgnhostImage, repository + "agnhost:2.55"}, files: agnhost,
-			entrypoint: []string{"/agnhost"}, command: []string{"pause"}},
-		image{names: []string{repository + "nonroot:1.5"}, files: agnhost, entrypoint: []string{"/agnhost", "pause"}, user: "1234"},
-		image{names: []string{repository + "nginx:1.27.0-2"}, files: agnhost, entrypoint: server},
-		image{names: []string{repository + "nginx:1.28.0-2"}, files: agnhost, entrypoint: server},
-	), nil
+	entrypoint := []string{"/agnhost"}
+	images := []image{
+		{names: []string{AgnhostImage, repository + "agnhost:2.55"}, files: agnhost, entrypoint: entrypoint, command: []string{"pause"}},
+		{names: []string{repository + "nonroot:1.5"}, files: agnhost, entrypoint: []string{"/agnhost", "pause"}, user: "1234"},
+		{names: []string{repository + "glibc-dns-testing:2.1.1"}, files: agnhost, command: []string{"bash"}},
+	}
+	for _, name := range []string{"nginx:1.27.0-2", "nginx:1.28.0-2"} {
+		images = append(images, image{names: []string{repository + name}, files: agnhost,
+			entrypoint: []string{"/agnhost", "netexec", "--http-port=80", "--udp-port=-1"}})
+	}
+	for _, animal := range []string{"kitten", "nautilus"} {
+		data := imageFile{path: "data.json", content: "{\n  \"image\": \"" + animal + ".jpg\"\n}\n", mode: 0o644}
+		images = append(images, image{names: []string{repository + animal + ":1.8"}, files: append([]imageFile{data}, agnhost...),
+			entrypoint: entrypoint, command: []string{"test-webserver"}})
+	}
+	return images
+}
+
+// programImages are of one program each, which is the first of their files.
+func programImages(kubernetes string, busybox []imageFile) []image {
+	program := func(name, path string, mode int64) []imageFile {
+		return append([]imageFile{{path: path, source: filepath.Join(kubernetes, name), mode: mode}}, busybox...)
+	}
+	return []image{
+		{names: []string{dnsImage}, files: program(dnsProgram, "coredns", 0o755), entrypoint: []string{"/coredns"}},
+		{names: []string{"registry.k8s.io/etcd:3.7.0-0"}, files: program("etcd", "usr/local/bin/etcd", 0o755), command: []string{"etcd"}},
+		{names: []string{repository + "nonewprivs:1.4"}, files: program("nnp", "usr/local/bin/nnp", 0o6755), command: []string{"nnp"}},
+		{names: []string{repository + "sample-apiserver:1.29.2"}, files: program("sample-apiserver", "sample-apiserver", 0o755),
+			entrypoint: []string{"/sample-apiserver"}},
+	}
 }
 
 var libraryPath = regexp.MustCompile(`/\S+`)
