@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"catamaran/e2e/cluster/node"
 )
@@ -21,7 +22,9 @@ type options struct {
 	focus   string
 	skip    string
 	update  bool
+	again   bool
 	procs   int
+	limit   time.Duration
 	report  string
 }
 
@@ -32,10 +35,12 @@ func main() {
 	flag.StringVar(&o.focus, "focus", `\[Conformance\]`, "which specs: a regular expression")
 	flag.StringVar(&o.skip, "skip", "", "which of them not, for this run: a regular expression")
 	flag.BoolVar(&o.update, "update", false, "write what was seen into the table; reasons that are there stay")
+	flag.BoolVar(&o.again, "again", false, "with -update: only those that the table has and that did not pass")
+	flag.DurationVar(&o.limit, "limit", 4*time.Hour, "when to end the run; specs that had no turn keep their rows")
 	flag.IntVar(&o.procs, "procs", 3, "specs at a time, of those that are not [Serial]")
 	flag.StringVar(&o.report, "report", "", "also keep JUnit's report in this file")
 	flag.Parse()
-	if o.table == "" || !complete() {
+	if o.table == "" || !complete() || (o.again && !o.update) {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -56,6 +61,10 @@ func run(world *node.World, o options) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	focus, skip := chosen(expected, o)
+	if focus == "" {
+		return true, nil // all of the table passed
+	}
 	cluster, err := world.StartCluster(o.cluster)
 	if err != nil {
 		return false, err
@@ -67,7 +76,7 @@ func run(world *node.World, o options) (ok bool, err error) {
 	}
 	// That specs failed is in the report; that there is no report is an error.
 	_ = os.Remove(report)
-	ended := runSuite(world, o, skipOf(expected, o.update), report)
+	ended := runSuite(world, o, focus, skip, report)
 	seen, err := readReport(report)
 	if err != nil {
 		return false, fmt.Errorf("the suite (%v) left no report: %w", ended, err)
@@ -78,24 +87,30 @@ func run(world *node.World, o options) (ok bool, err error) {
 	return compare(expected, seen), nil
 }
 
-// skipOf names the specs that are known not to run here, so that none waits for what never comes.
-func skipOf(expected table, update bool) string {
-	if update {
-		return ""
-	}
+// chosen are the patterns of which specs have a turn, beside what the command line says. A run that compares
+// skips those that are known not to pass, so that none waits for what never comes; -again tries only them.
+func chosen(expected table, o options) (focus, skip string) {
 	var names []string
 	for name, row := range expected {
 		if row.result != passed {
-			names = append(names, regexp.QuoteMeta(name))
+			names = append(names, regexp.QuoteMeta(name)+"$")
 		}
 	}
-	return strings.Join(names, "|")
+	pattern := strings.Join(names, "|")
+	switch {
+	case o.again:
+		return pattern, ""
+	case o.update:
+		return o.focus, ""
+	default:
+		return o.focus, pattern
+	}
 }
 
-func runSuite(world *node.World, o options, skip, report string) error {
+func runSuite(world *node.World, o options, focus, skip, report string) error {
 	arguments := []string{
-		fmt.Sprintf("--procs=%d", o.procs), "--focus=" + o.focus, "--junit-report=" + filepath.Base(report),
-		"--output-dir=" + filepath.Dir(report), "--no-color", "--timeout=4h", "--keep-going", "--silence-skips",
+		fmt.Sprintf("--procs=%d", o.procs), "--focus=" + focus, "--junit-report=" + filepath.Base(report),
+		"--output-dir=" + filepath.Dir(report), "--no-color", "--timeout=" + o.limit.String(), "--keep-going", "--silence-skips",
 	}
 	for _, pattern := range []string{skip, o.skip} {
 		if pattern != "" {

@@ -107,7 +107,7 @@ type junit struct {
 	} `xml:"testsuite"`
 }
 
-// readReport takes from JUnit's report what was run.
+// readReport takes from JUnit's report what was run to its end.
 func readReport(path string) (table, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -120,8 +120,8 @@ func readReport(path string) (table, error) {
 	seen := table{}
 	for _, suite := range report.Suites {
 		for _, spec := range suite.Cases {
-			name, isSpec := strings.CutPrefix(spec.Name, "[It] ")
-			if !isSpec {
+			name, isSpec := specName(spec.Name)
+			if !isSpec || spec.Status == "interrupted" { // by the end of the run, which says nothing of the spec
 				continue
 			}
 			switch {
@@ -135,6 +135,16 @@ func readReport(path string) (table, error) {
 		}
 	}
 	return seen, nil
+}
+
+// specName is what a report calls a spec without what it puts around the text: the kind of node in front and
+// the labels behind.
+func specName(reported string) (name string, isSpec bool) {
+	name, isSpec = strings.CutPrefix(reported, "[It] ")
+	if labels := strings.LastIndex(name, " ["); labels > 0 {
+		name = name[:labels]
+	}
+	return name, isSpec
 }
 
 func oneLine(text string) string {
