@@ -34,6 +34,7 @@ kubernetes=$("$here/../build.sh" cluster ginkgo e2e.test)
 "$here/../dns/build.sh" "$kubernetes"
 build_image_program nnp k8s.io/kubernetes/test/images/nonewprivs
 build_image_program sample-apiserver k8s.io/sample-apiserver -C "$here/sample-apiserver"
+"$here/../go.sh" test ./conformance ./node
 "$here/../go.sh" build -o "$build/tests/conformance" ./conformance
 exec "$build/tests/conformance" -programs "$build/bin" -kubernetes "$kubernetes" -table "$here/$subject.tsv" \
   "${options[@]}" "$@"
