@@ -37,6 +37,46 @@ func TestPodsOutlive(t *testing.T) {
 	}
 }
 
+// A power cut of the node: no pod lives, and all of them are started again, in new sandboxes, with what
+// their volumes hold on disk.
+func TestPodsComeBackAfterACrashOfTheNode(t *testing.T) {
+	if cluster.Runtime.Kind != "catamaran" {
+		t.Skip("a crash takes all processes in the runtime's groups, and containerd's shims are in none")
+	}
+	onEveryHandler(t, func(s *space) {
+		s.runPod("kept", `
+apiVersion: v1
+kind: Pod
+metadata: {name: kept}
+spec:
+  runtimeClassName: $HANDLER
+  terminationGracePeriodSeconds: 1
+  volumes: [{name: data, emptyDir: {}}, {name: secret, emptyDir: {medium: Memory}}]
+  containers:
+  - name: main
+    image: $BUSYBOX
+    command: [sh, -c, 'echo once more >>/data/index.html; sync; exec httpd -f -p 8080 -h /data']
+    volumeMounts: [{name: data, mountPath: /data}, {name: secret, mountPath: /memory}]
+    readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1}
+`)
+		s.sh("kept", "touch /memory/forgotten")
+		before := s.field("pod/kept", ".status.containerStatuses[0].containerID")
+		await.Must(t, cluster.CrashNode())
+		await.Must(t, cluster.RestartNode())
+		s.kubectl("wait", "--for=condition=Ready", kubectlPatience, "node/node0")
+		s.eventually("the container was started again", func() error {
+			if now := s.field("pod/kept", ".status.containerStatuses[0].containerID"); now == before || now == "" {
+				return fmt.Errorf("%q", now)
+			}
+			return nil
+		})
+		s.waitReady("pod/kept")
+		s.equal("restarts", s.field("pod/kept", ".status.containerStatuses[0].restartCount"), "1")
+		s.equal("in memory", s.sh("kept", "ls /memory"), "")
+		s.equal("page", page(s, s.field("pod/kept", ".status.podIP")+":8080"), "once more\nonce more\n")
+	})
+}
+
 // CATAMARAN_OTHER_PROGRAMS is the folder of another build: pods made by one are taken over by the other.
 func TestPodsOutliveAnUpgradeAndTheWayBack(t *testing.T) {
 	other := os.Getenv("CATAMARAN_OTHER_PROGRAMS")
