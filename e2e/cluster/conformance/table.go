@@ -107,6 +107,9 @@ type junit struct {
 	} `xml:"testsuite"`
 }
 
+// What ginkgo says of a spec that was cut by -limit, which says nothing of the spec.
+const runEnded = "A suite timeout occurred"
+
 // readReport takes from JUnit's report what was run to its end.
 func readReport(path string) (table, error) {
 	text, err := os.ReadFile(path)
@@ -121,10 +124,9 @@ func readReport(path string) (table, error) {
 	for _, suite := range report.Suites {
 		for _, spec := range suite.Cases {
 			name, isSpec := specName(spec.Name)
-			if !isSpec || spec.Status == "interrupted" { // by the end of the run, which says nothing of the spec
-				continue
-			}
 			switch {
+			case !isSpec || spec.Status == "interrupted":
+			case spec.Failure != nil && spec.Failure.Message == runEnded:
 			case spec.Failure != nil:
 				seen[name] = row{failed, oneLine(spec.Failure.Message)}
 			case spec.Error != nil:

@@ -13,6 +13,7 @@ const report = `<testsuites><testsuite>
 <testcase name="[It] [sig-a] one [Conformance] [sig-a, Conformance]" status="passed"></testcase>
 <testcase name="[It] [sig-a] two [Conformance] [sig-a, Conformance]" status="failed"><failure message="it&#xA;  broke"></failure></testcase>
 <testcase name="[It] [sig-a] three [Conformance] [sig-a, Conformance]" status="interrupted"><error message="interrupted"></error></testcase>
+<testcase name="[It] [sig-a] five [Conformance] [sig-a, Conformance]" status="timedout"><failure message="A suite timeout occurred"></failure></testcase>
 <testcase name="[It] [sig-a] four [Conformance] [sig-a, Conformance]" status="skipped"><skipped message="skipped"></skipped></testcase>
 </testsuite></testsuites>`
 

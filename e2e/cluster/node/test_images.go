@@ -64,6 +64,11 @@ func agnhostImages(program string, busybox []imageFile) []image {
 		{path: "localhost.key", source: filepath.Join(beside, "localhost.key"), mode: 0o644},
 		{path: "etc/os-release", content: "NAME=\"Alpine Linux\"\n", mode: 0o644}, // what the real one is made of
 	}, busybox...)
+	for i := range agnhost { // busybox as a shell has its own nc, whatever PATH says
+		if agnhost[i].path == "bin/sh" {
+			agnhost[i].link = "../usr/local/bin/bash"
+		}
+	}
 	agnhost = append(agnhost, toolFiles(agnhostTools)...)
 	entrypoint := []string{"/agnhost"}
 	images := []image{
