@@ -14,6 +14,11 @@ esac
 # Both are also names of what is built: the kubelet, or all that a cluster is made of.
 CATAMARAN_KUBERNETES=$("$here/build.sh" "$package")
 export CATAMARAN_KUBERNETES CATAMARAN_PROGRAMS=$build/bin CATAMARAN_MANIFESTS=$here/../../manifests
+if [[ $package == cluster ]]; then
+  "$here/dns/build.sh" "$CATAMARAN_KUBERNETES"
+  CATAMARAN_METRICS_SERVER=$("$here/metrics-server/build.sh")
+  export CATAMARAN_METRICS_SERVER
+fi
 
 start=$SECONDS
 "$here/go.sh" vet ./node "./$package"
