@@ -141,13 +141,6 @@ spec:
 	})
 }
 
-// The classes' overhead is in the pod's cgroup, and so in what the scheduler counts.
-func TestOverheadIsThePods(t *testing.T) {
-	s := newSpace(t, "vm")
-	s.runPod("server", serverPod)
-	s.equal("overhead", s.field("pod/server", ".spec.overhead.memory"), "128Mi")
-}
-
 func TestUserNamespaces(t *testing.T) {
 	s := newSpace(t, "ns")
 	s.runPod("mapped", `
