@@ -18,6 +18,8 @@ import (
 
 type options struct {
 	cluster node.ClusterOptions
+	class   string
+	classes string
 	table   string
 	focus   string
 	skip    string
@@ -31,6 +33,8 @@ type options struct {
 func main() {
 	var o options
 	complete := o.cluster.AddFlags()
+	flag.StringVar(&o.class, "class", "", "the RuntimeClass of pods that name none")
+	flag.StringVar(&o.classes, "manifests", "", "with -class: the folder with runtimeclasses.yaml")
 	flag.StringVar(&o.table, "table", "", "the table of specs")
 	flag.StringVar(&o.focus, "focus", `\[Conformance\]`, "which specs: a regular expression")
 	flag.StringVar(&o.skip, "skip", "", "which of them not, for this run: a regular expression")
@@ -70,6 +74,11 @@ func run(world *node.World, o options) (ok bool, err error) {
 		return false, err
 	}
 	defer cluster.Stop()
+	if o.class != "" {
+		if err := giveClass(cluster, o.class, o.classes); err != nil {
+			return false, err
+		}
+	}
 	report := o.report
 	if report == "" {
 		report = filepath.Join(world.Folder, "report.xml")

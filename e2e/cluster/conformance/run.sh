@@ -7,7 +7,8 @@ build=$(readlink -f "$1") subject=$2
 shift 2
 
 case $subject in
-  ns | vm) options=(-default-handler "$subject") ;;
+  ns) options=() ;;
+  vm) options=(-class catamaran-vm -manifests "$here/../../../manifests") ;;
   containerd) options=(-runtime containerd -gates default) ;;
   *) echo "run.sh: $subject: must be ns, vm or containerd" >&2 && exit 2 ;;
 esac
