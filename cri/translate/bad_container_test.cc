@@ -184,6 +184,12 @@ INSTANTIATE_TEST_SUITE_P(
                      in.security()->mutable_selinux_options()->set_type("container_t");
                    },
                    "selinux_options: '::container_t:'"},
+        BadRequest{"SelinuxTypeThatIsMore",
+                   [](TestInput& in) {
+                     in.host.selinux = true;
+                     in.security()->mutable_selinux_options()->set_type("container_t:s0");
+                   },
+                   "selinux_options: '::container_t:s0:'"},
         BadRequest{"MaskedPath",
                    [](TestInput& in) { in.security()->add_masked_paths("proc/kcore"); },
                    "masked_paths[0]: 'proc/kcore'"},

@@ -34,23 +34,27 @@ uint32_t OneAfterLast(const std::string& list) {
   return last + 1;
 }
 
-// selinux_config(5) names the policy, whose lxc_contexts has lines `file = "label"`.
-std::string FileLabel() {
-  constexpr const char* kUsual = "system_u:object_r:container_file_t:s0";
-  const auto value = [](const std::string& text, std::string_view key) -> std::string {
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-      std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
-      if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == '=')
-        return line.substr(key.size() + 1);
-    }
-    return "";
-  };
-  std::string policy = value(ReadFile("/etc/selinux/config", 1 << 16).value_or(""), "SELINUXTYPE");
-  if (policy.empty() || policy.find('/') != std::string::npos) policy = "targeted";
-  const auto contexts = ReadFile("/etc/selinux/" + policy + "/contexts/lxc_contexts", 1 << 16);
-  const std::string label = value(contexts.value_or(""), "file");
-  return label.empty() ? kUsual : label;
+// The value of a line `key = "value"` of a file.
+std::string ValueIn(const std::string& file, std::string_view key) {
+  std::istringstream lines(ReadFile(file, 1 << 16).value_or(""));
+  for (std::string line; std::getline(lines, line);) {
+    std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '"'; });
+    if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == '=')
+      return line.substr(key.size() + 1);
+  }
+  return "";
+}
+
+void ReadSelinux(HostFacts* facts) {
+  facts->selinux = KernelHasSelinux();
+  if (!facts->selinux) return;
+  const HostPath folder("/etc/selinux");
+  facts->selinux_process_label = ReadSelinuxLabel(folder, "process");
+  if (facts->selinux_process_label.empty())
+    facts->selinux_process_label = "system_u:system_r:container_t:s0";
+  facts->selinux_file_label = ReadSelinuxLabel(folder, "file");
+  if (facts->selinux_file_label.empty())
+    facts->selinux_file_label = "system_u:object_r:container_file_t:s0";
 }
 
 }  // namespace
@@ -66,6 +70,13 @@ std::vector<std::string> ReadAppArmorProfiles(const HostPath& list) {
   for (std::string line; std::getline(stream, line);)
     names.push_back(line.substr(0, line.rfind(" (")));
   return names;
+}
+
+// selinux_config(5) names the policy, whose lxc_contexts has the labels.
+std::string ReadSelinuxLabel(const HostPath& folder, std::string_view of) {
+  std::string policy = ValueIn(folder.string() + "/config", "SELINUXTYPE");
+  if (policy.empty() || policy.find('/') != std::string::npos) policy = "targeted";
+  return ValueIn(folder.string() + "/" + policy + "/contexts/lxc_contexts", of);
 }
 
 Result<HostFacts> HostFacts::Read() {
@@ -85,8 +96,7 @@ Result<HostFacts> HostFacts::Read() {
     for (const HostPath& parser : AppArmorParsers())
       facts.apparmor_default = facts.apparmor_default || Exists(parser.value());
   }
-  facts.selinux = KernelHasSelinux();
-  if (facts.selinux) facts.selinux_file_label = FileLabel();
+  ReadSelinux(&facts);
   const auto sizes = ListDirectory("/sys/kernel/mm/hugepages");
   for (const std::string& folder : sizes.value_or(std::vector<std::string>())) {
     if (std::string size = HugepageSize(folder); !size.empty()) {

@@ -19,9 +19,9 @@ struct HostFacts {
   std::vector<std::string> apparmor_profiles;  // names of the loaded ones
   bool apparmor_default = false;               // the runtime's default profile is one, or can be
   bool selinux = false;
-  // What the host's policy gives to the files of containers:
-  // "system_u:object_r:container_file_t:s0".
-  std::string selinux_file_label;
+  // What the host's policy gives to containers, "system_u:system_r:container_t:s0", and to their
+  // files, "system_u:object_r:container_file_t:s0".
+  std::string selinux_process_label, selinux_file_label;
   std::vector<std::string> hugepage_sizes;  // "2MB", "1GB"
   uint32_t cpus = 1;                        // highest possible CPU number + 1
 
@@ -35,5 +35,7 @@ inline constexpr std::string_view kDefaultAppArmorProfile = "catamaran-default";
 std::vector<HostPath> AppArmorParsers();
 // Names in the kernel's list of loaded profiles; none where it cannot be read.
 std::vector<std::string> ReadAppArmorProfiles(const HostPath& list);
+// What the policy below /etc/selinux says of containers' "process" or "file"; empty: nothing.
+std::string ReadSelinuxLabel(const HostPath& folder, std::string_view of);
 
 }  // namespace catamaran

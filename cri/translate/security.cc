@@ -1,4 +1,8 @@
+#include <fmt/ranges.h>
+
+#include <array>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cri/base/text.h"
 #include "cri/translate/capabilities.h"
@@ -55,32 +59,50 @@ Status TranslateSeccomp(const runtime::v1::LinuxContainerSecurityContext& contex
   return {};
 }
 
-Result<std::string> SelinuxLabel(const runtime::v1::SELinuxOption& option, bool available,
-                                 const char* without) {
-  const std::string label =
-      fmt::format("{}:{}:{}:{}", option.user(), option.role(), option.type(), option.level());
+// user, role, type and level of an SELinux label.
+using LabelParts = std::array<std::string, 4>;
+
+// A level may hold ':' itself.
+LabelParts PartsOf(const std::string& label) {
+  LabelParts parts;
+  std::istringstream stream(label);
+  for (size_t i = 0; i < 3; ++i) std::getline(stream, parts[i], ':');
+  std::getline(stream, parts[3]);
+  return parts;
+}
+
+// A policy without levels has labels of three parts.
+std::string LabelOf(const LabelParts& parts) {
+  return fmt::format("{}", fmt::join(parts.begin(), parts.end() - (parts[3].empty() ? 1 : 0), ":"));
+}
+
+// What is left out is what the host gives to containers: a level alone is what most pods ask for.
+Result<std::string> SelinuxLabel(const runtime::v1::SELinuxOption& option, const HostFacts& host,
+                                 bool available, const char* without) {
+  LabelParts parts{option.user(), option.role(), option.type(), option.level()};
+  const std::string label = fmt::format("{}", fmt::join(parts, ":"));
   if (label == ":::") return std::string();
   // A level alone confines nothing: it keeps pods apart where SELinux does. Pods that are to run on
   // either kind of host ask for one, those of Kubernetes' conformance tests too.
   const bool confines = !(option.user().empty() && option.role().empty() && option.type().empty());
   if (!available && !confines && !HasControlCharacters(label)) return std::string();
   if (!available) return WrongField(kContext + "selinux_options", label, without);
-  if (HasControlCharacters(label) || option.user().empty() || option.role().empty() ||
-      option.type().empty()) {
-    return WrongField(kContext + "selinux_options", label, "user, role and type, and a level");
-  }
-  return option.level().empty() ? label.substr(0, label.size() - 1) : label;
+  if (HasControlCharacters(label) || PartsOf(label) != parts)
+    return WrongField(kContext + "selinux_options", label,
+                      "a user, a role and a type without ':', and a level");
+  const LabelParts usual = PartsOf(host.selinux_process_label);
+  for (size_t i = 0; i < parts.size(); ++i)
+    if (parts[i].empty()) parts[i] = usual[i];
+  return LabelOf(parts);
 }
 
 // The label of files that go with a process's: the host's for containers, at the process's level,
 // so that the pods' files are apart as their processes are.
 std::string FilesLabel(const runtime::v1::SELinuxOption& option, const HostFacts& host) {
   if (option.level().empty()) return host.selinux_file_label;
-  // user:role:type:level, and a level may hold ':' itself.
-  size_t end = 0;
-  for (int i = 0; i < 3 && end != std::string::npos; ++i)
-    end = host.selinux_file_label.find(':', end + (i > 0 ? 1 : 0));
-  return host.selinux_file_label.substr(0, end) + ":" + option.level();
+  LabelParts parts = PartsOf(host.selinux_file_label);
+  parts[3] = option.level();
+  return LabelOf(parts);
 }
 
 template <typename Add>
@@ -119,10 +141,10 @@ Status TranslateSecurity(const ContainerInput& input, spec::ContainerSpec* out) 
   spec::SeccompProfile seccomp;
   RETURN_IF_ERROR(TranslateSeccomp(context, &seccomp));
   ASSIGN_OR_RETURN(const std::string apparmor, TranslateAppArmor(input));
-  ASSIGN_OR_RETURN(
-      const std::string selinux,
-      SelinuxLabel(context.selinux_options(), input.host.selinux && !IsVm(input.handler),
-                   "absent: there is no SELinux where this container runs"));
+  ASSIGN_OR_RETURN(const std::string selinux,
+                   SelinuxLabel(context.selinux_options(), input.host,
+                                input.host.selinux && !IsVm(input.handler),
+                                "absent: there is no SELinux where this container runs"));
   RETURN_IF_ERROR(TranslatePaths("masked_paths", context.masked_paths(),
                                  [&](const std::string& path) { out->add_masked_paths(path); }));
   RETURN_IF_ERROR(TranslatePaths("readonly_paths", context.readonly_paths(),
@@ -163,8 +185,9 @@ Status TranslateSandboxSecurity(const runtime::v1::LinuxSandboxSecurityContext& 
   if (context.has_apparmor()) {
     RETURN_IF_ERROR(CheckSecurityProfile(kContext + "apparmor", context.apparmor()));
   }
-  ASSIGN_OR_RETURN(const std::string selinux, SelinuxLabel(context.selinux_options(), host.selinux,
-                                                           "absent: this host has no SELinux"));
+  ASSIGN_OR_RETURN(const std::string selinux,
+                   SelinuxLabel(context.selinux_options(), host, host.selinux,
+                                "absent: this host has no SELinux"));
   if (!selinux.empty() && !IsVm(handler))
     out->set_mount_label(FilesLabel(context.selinux_options(), host));
   return {};

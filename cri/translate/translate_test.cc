@@ -4,6 +4,8 @@
 #include <fstream>
 
 #include "cri/translate/test_input.h"
+#include "sandbox/base/cleanup.h"
+#include "sandbox/base/files.h"
 
 namespace catamaran {
 namespace {
@@ -229,6 +231,7 @@ TEST(ContainerTranslation, ChoosesTheAppArmorProfile) {
 TEST(ContainerTranslation, GivesProcessesAndFilesTheirSelinuxLabels) {
   TestInput input;
   input.host.selinux = true;
+  input.host.selinux_process_label = "system_u:system_r:container_t:s0";
   input.host.selinux_file_label = "system_u:object_r:container_file_t:s0:c0.c1023";
   for (auto* option : {input.security()->mutable_selinux_options(),
                        input.pod_security()->mutable_selinux_options()}) {
@@ -250,6 +253,44 @@ TEST(ContainerTranslation, GivesProcessesAndFilesTheirSelinuxLabels) {
   container = ContainerOf(input);
   EXPECT_EQ(container.mount_label(), "");
   EXPECT_FALSE(container.mounts(0).selinux_relabel()) << "there is no label to give";
+}
+
+TEST(ContainerTranslation, HasOfSelinuxWhatThePodLeavesOutFromTheHost) {
+  TestInput input;
+  input.host.selinux = true;
+  input.host.selinux_process_label = "u_u:r_r:p_t:s0";
+  input.host.selinux_file_label = "u_u:object_r:f_t:s0";
+  auto* option = input.security()->mutable_selinux_options();
+  option->set_level("s0:c0,c1");
+  input.pod_security()->mutable_selinux_options()->set_level("s0:c0,c1");
+  input.AddMount()->set_selinux_relabel(true);
+  EXPECT_EQ(ContainerOf(input).process().selinux_label(), "u_u:r_r:p_t:s0:c0,c1");
+  EXPECT_EQ(ContainerOf(input).mount_label(), "u_u:object_r:f_t:s0:c0,c1");
+  EXPECT_EQ(SandboxOf(input).mount_label(), "u_u:object_r:f_t:s0:c0,c1");
+  EXPECT_TRUE(ContainerOf(input).mounts(0).selinux_relabel());
+  EXPECT_EQ(ContainerOf(input, true).process().selinux_label(), "") << "not in a guest";
+  option->set_type("spc_t");
+  option->clear_level();
+  EXPECT_EQ(ContainerOf(input).process().selinux_label(), "u_u:r_r:spc_t:s0");
+  input.host.selinux_process_label = "u_u:r_r:p_t";
+  EXPECT_EQ(ContainerOf(input).process().selinux_label(), "u_u:r_r:spc_t") << "without levels";
+}
+
+TEST(ContainerTranslation, ReadsContainersLabelsFromTheHostsPolicy) {
+  std::string pattern = "/tmp/catamaran-selinux-XXXXXX";
+  const HostPath etc(mkdtemp(pattern.data()));
+  const Cleanup remove([&] { (void)RemoveTree(etc.value()); });
+  EXPECT_EQ(ReadSelinuxLabel(etc, "process"), "");
+  ASSERT_TRUE(MakeDirectories(etc.string() + "/default/contexts"));
+  const auto write = [&](const std::string& name, const std::string& text) {
+    EXPECT_TRUE(ReplaceFile(etc.string() + name, text, 0644, Durability::kProcessCrash));
+  };
+  write("/config", "SELINUX=permissive\nSELINUXTYPE=default\n");
+  write("/default/contexts/lxc_contexts",
+        "sandbox_lxc_process = \"u:r:other_t:s0\"\nprocess = \"u:r:p_t:s0\"\nfile = "
+        "\"u:object_r:f_t:s0\"\nro_file=\"u:object_r:ro_t:s0\"\n");
+  EXPECT_EQ(ReadSelinuxLabel(etc, "process"), "u:r:p_t:s0");
+  EXPECT_EQ(ReadSelinuxLabel(etc, "file"), "u:object_r:f_t:s0");
 }
 
 TEST(ContainerTranslation, TakesALevelAloneWhereThereIsNoSelinux) {
