@@ -8,6 +8,7 @@
 
 #include "sandbox/base/files.h"
 #include "sandbox/container/mount_guard.h"
+#include "sandbox/container/relabel.h"
 #include "sandbox/kernel/mounts.h"
 #include "sandbox/kernel/process.h"
 #include "sandbox/kernel/safe_path.h"
@@ -111,6 +112,8 @@ Status MountSteps::MountOne(const PlannedMount& mount, UniqueFd source, RootfsBu
   ASSIGN_OR_RETURN(auto target, OpenTarget(mount, made.get()));
   RETURN_IF_ERROR(CheckMountPoint(mount, target.get(), proc_.get()));
   RETURN_IF_ERROR(AttachMount(made.get(), target.get()));
+  if (mount.kind == MountKind::kFilesystem && !mount.label.empty())
+    RETURN_IF_ERROR(RelabelRoot(made.get(), mount.label));
   if (mount.type == "proc") proc_ = std::move(made);
   if (mount.type != "devpts") return {};
   RETURN_IF_ERROR(GiveDevptsTo(made.get(), plan_.root_uid, plan_.root_gid));

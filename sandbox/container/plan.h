@@ -32,7 +32,8 @@ struct PlannedMount {
   std::string type;
   std::vector<std::pair<std::string, std::string>> parameters;  // an empty value is a flag
   std::string source;
-  std::string label;                  // SELinux: given to all of the source first; empty: none
+  std::string label;                  // SELinux: given to all of the source first, or to the root
+                                      // of a file system; empty: none
   bool recursive = false;             // the bind takes the mounts below its source along
   uint64_t attributes = 0;            // MOUNT_ATTR_*
   bool recursive_attributes = false;  // also on the mounts below

@@ -17,7 +17,7 @@ constexpr size_t kMaximumMounts = 4096;
 constexpr uint32_t kTtyGroup = 5;
 
 // File systems in memory, whose files have the label that the mount is given (mount(8), "context").
-constexpr std::array<std::string_view, 3> kLabelled = {"tmpfs", "devpts", "mqueue"};
+constexpr std::array<std::string_view, 2> kLabelled = {"tmpfs", "devpts"};
 
 PlannedMount Filesystem(std::string target, std::string type,
                         std::vector<std::pair<std::string, std::string>> parameters,
@@ -93,6 +93,17 @@ std::vector<PlannedMount> OwnMounts(const PlanInput& input) {
   mounts.push_back(Filesystem("/sys", "sysfs", {}, kHardened | sys_readonly));
   AddCgroupMounts(input, mounts);
   return mounts;
+}
+
+void AddLabels(const PlanInput& input, std::vector<PlannedMount>& mounts) {
+  const std::string& label = input.container.mount_label();
+  if (label.empty()) return;
+  for (auto& mount : mounts) {
+    if (std::find(kLabelled.begin(), kLabelled.end(), mount.type) != kLabelled.end())
+      mount.parameters.emplace_back("context", label);
+    // Its files are the ipc namespace's, made before any mount of them could say "context".
+    if (mount.type == "mqueue" && input.sandbox.ipc() != spec::NODE) mount.label = label;
+  }
 }
 
 Status AddSandboxFiles(const PlanInput& input, std::vector<PlannedMount>& mounts) {
@@ -259,10 +270,7 @@ Result<std::vector<PlannedMount>> PlanMounts(const PlanInput& input) {
     });
   });
   std::move(requested.begin(), requested.end(), std::back_inserter(mounts));
-  if (const std::string& label = input.container.mount_label(); !label.empty())
-    for (auto& mount : mounts)
-      if (std::find(kLabelled.begin(), kLabelled.end(), mount.type) != kLabelled.end())
-        mount.parameters.emplace_back("context", label);
+  AddLabels(input, mounts);
   std::stable_sort(mounts.begin(), mounts.end(), [](const auto& left, const auto& right) {
     return Depth(left.target) < Depth(right.target);
   });

@@ -7,6 +7,8 @@
 
 #include <memory>
 
+#include "sandbox/base/files.h"
+
 namespace catamaran {
 namespace {
 
@@ -23,6 +25,13 @@ Status Relabel(const FTSENT& entry, const std::string& label) {
 }
 
 }  // namespace
+
+Status RelabelRoot(int mount_fd, const std::string& label) {
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenFileAt(mount_fd, ".", O_RDONLY | O_DIRECTORY));
+  if (fsetxattr(root.get(), kAttribute, label.c_str(), label.size() + 1, 0) == 0) return {};
+  if (errno == EOPNOTSUPP) return {};
+  return FailWithErrno("give it the label {}", label);
+}
 
 Status RelabelTree(const std::string& path, const std::string& label) {
   char* const roots[] = {const_cast<char*>(path.c_str()), nullptr};

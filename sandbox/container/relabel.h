@@ -11,5 +11,7 @@ namespace catamaran {
 // and what vanishes meanwhile is no error. Changes the working directory while it
 // runs, so for single-threaded callers only. Blocks on the disk.
 Status RelabelTree(const std::string& path, const std::string& label);
+// The same for the root of a mount alone, whose descriptor this is.
+Status RelabelRoot(int mount_fd, const std::string& label);
 
 }  // namespace catamaran
