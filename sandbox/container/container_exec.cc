@@ -2,11 +2,36 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "sandbox/base/files.h"
 #include "sandbox/container/cgroup_entry.h"
 #include "sandbox/container/container.h"
 #include "sandbox/container/init.h"
 
 namespace catamaran {
+namespace {
+
+// A manager of groups in a container, as systemd is, moves all processes out of the container's own
+// group to pass controllers on, which leaves no room there for others (cgroup-v2.rst, "No Internal
+// Process Constraint"): they go where the container's first process is. Nothing where there is
+// none.
+Result<std::optional<Cgroup>> GroupOfManager(const CgroupTree& tree, const Cgroup& own,
+                                             pid_t first) {
+  if (tree.kind() != CgroupTree::Kind::kUnified) return std::nullopt;
+  ASSIGN_OR_RETURN(const std::string passed_on,
+                   ReadFileAt(own.clone_fd(), "cgroup.subtree_control", 4096));
+  if (passed_on.find_first_not_of(" \n") == std::string::npos) return std::nullopt;
+  ASSIGN_OR_RETURN(std::string path, ReadFile(fmt::format("/proc/{}/cgroup", first), 64 << 10));
+  path = path.substr(0, path.find('\n'));
+  constexpr std::string_view kUnified = "0::";
+  if (!path.starts_with(fmt::format("{}{}/", kUnified, own.path())))
+    return Fail(ErrorCode::kFailedPrecondition,
+                "group {} can hold no process, and the container's first is not below it but in {}",
+                own.path(), path);
+  ASSIGN_OR_RETURN(Cgroup group, tree.OpenGroup(path.substr(kUnified.size())));
+  return std::optional(std::move(group));
+}
+
+}  // namespace
 
 spec::ProcessSpec Container::ExecProcess(const pod::ExecRequest& request) const {
   spec::ProcessSpec process = spec_.process();
@@ -46,7 +71,8 @@ Status Container::LaunchExec(const pod::ExecRequest& request, Stdio stdio,
   ContainerProcess::Options options;
   options.terminal = request.terminal();
   options.start = Launcher::Signal::kTold;
-  const CgroupEntry entry = EntryInto(*sandbox_.cgroups, *cgroup_);
+  ASSIGN_OR_RETURN(const auto managed, GroupOfManager(*sandbox_.cgroups, *cgroup_, init_->pid()));
+  const CgroupEntry entry = EntryInto(*sandbox_.cgroups, managed ? *managed : *cgroup_);
   options.clone.cgroup_fd = entry.clone_fd;
   input.cgroup = entry.join;
   std::optional<ScopedNamespace> scope;
