@@ -8,21 +8,45 @@ ns='On/*/ns'
 failed=0 names=("$@")
 
 wanted() { ((${#names[@]} == 0)) || [[ " ${names[*]} " == *" $1 "* ]]; }
+# counted LOG: how many tests passed and were skipped, by GoogleTest or by Go.
+counted() {
+  local passed skipped
+  passed=$(grep -oE '^\[  PASSED  \] [0-9]+ tests?' "$1" | tail -1 | cut -c13-)
+  skipped=$(grep -c '^\[  SKIPPED \] .*ms)$' "$1")
+  ! grep -q '^ *--- PASS' "$1" || passed="$(grep -c '^ *--- PASS' "$1") tests"
+  echo "$passed$( ((skipped)) && echo ", $skipped skipped")"
+}
 
 # check NAME SECONDS COMMAND...
 check() {
-  local name=$1 limit=$2 start=$SECONDS status=0 log=/var/log/catamaran-$1.log skipped
+  local name=$1 limit=$2 start=$SECONDS status=0 log=/var/log/catamaran-$1.log
   shift 2
   wanted "$name" || return 0
   timeout --kill-after=30 "$limit" "$@" >"$log" 2>&1 || status=$?
-  skipped=$(grep -c '^\[  SKIPPED \] .*ms)$' "$log")
-  printf '%-22s %5d s  %-6s %s\n' "$name" $((SECONDS - start)) "$( ((status)) && echo FAILED || echo ok)" \
-    "$(grep -oE '^\[  PASSED  \] [0-9]+ tests?' "$log" | tail -1 | cut -c13-)$( ((skipped)) && echo ", $skipped skipped")"
+  printf '%-22s %5d s  %-6s %s\n' "$name" $((SECONDS - start)) "$( ((status)) && echo FAILED || echo ok)" "$(counted "$log")"
   ((status == 0)) && return
   failed=1
   echo "exit code $status; the end of its output:"
   grep -vE '^\[ +(RUN|OK|SKIPPED) ' "$log" | tail -60
 }
+# check_if_named NAME SECONDS COMMAND...: not one of all.
+check_if_named() { ((${#names[@]} == 0)) || check "$@"; }
+
+printf 'handlers: [{name: ns, backend: ns}]\nnetwork: builtin\nroot: /var/lib/c\nrun: /run/c\n' >/tmp/doctor.yaml
+# With SELinux in AppArmor's place (CATAMARAN_NODE_SELINUX=1) what is tried is labels, first while the
+# policy only takes notes, then while it refuses.
+if [[ -e /sys/fs/selinux/enforce ]]; then
+  check confinement 300 tests/sandbox_confinement_kernel_test
+  check engine 1500 tests/namespace_backend_test
+  check doctor 120 bin/catamaran doctor --config /tmp/doctor.yaml
+  # At the level of a unit's programs: a login's has all categories, and so would what containers write to.
+  labels=(runcon -l s0 bash -c "tests/e2e_test --gtest_filter='On/SelinuxLabels.*/ns'")
+  check selinux 900 "${labels[@]}"
+  setenforce 1
+  check selinux-enforcing 900 "${labels[@]}"
+  setenforce 0
+  exit $failed
+fi
 
 # The machine's own kernel interfaces: v2 alone, systemd, AppArmor, quotas.
 check cgroups 300 tests/sandbox_cgroup_kernel_test
@@ -31,8 +55,9 @@ check apparmor 120 tests/cri_apparmor_test
 check writable-limit 120 tests/cri_pods_writable_limit_test
 check confinement 300 tests/sandbox_confinement_kernel_test
 check engine 1500 tests/namespace_backend_test
+# What checkpoints of containers would need of this kernel; doctor asks it too, nothing else does.
+check criu 120 criu check
 # The daemon, as an administrator and a kubelet meet it.
-printf 'handlers: [{name: ns, backend: ns}]\nnetwork: builtin\nroot: /var/lib/c\nrun: /run/c\n' >/tmp/doctor.yaml
 check doctor 120 bin/catamaran doctor --config /tmp/doctor.yaml
 printf 'cgroup_driver: systemd\n' >>/tmp/doctor.yaml
 check doctor-systemd 120 bin/catamaran doctor --config /tmp/doctor.yaml
@@ -41,4 +66,15 @@ check e2e-cgroupfs 3600 tests/e2e_test --gtest_filter="$ns-*KillCounter*:*Stream
 export CATAMARAN_E2E_CGROUP_DRIVER=systemd
 check e2e-systemd-driver 900 tests/e2e_test --gtest_filter="On/Systemd.*/ns:SystemdDriver.*"
 check e2e-systemd 3600 tests/e2e_test --gtest_filter="$ns-*KillCounter*:*Streaming*:*/Systemd.*"
+# A daemon or shim that dies at every fourth of its steps: each takes two new daemons, emulated.
+check kill-systemd 1800 env CATAMARAN_E2E_STRIDE=4 tests/e2e_test \
+  --gtest_filter='On/KillCounter.ConvergesAfterThe*DiesAtAnyStep/ns'
+# The real kubelet, built by node.sh.
+kubelet=(env "CATAMARAN_PROGRAMS=$PWD/bin" "CATAMARAN_MANIFESTS=$PWD/../manifests"
+  tests/kubelet_on_node_test -test.v -test.timeout=25m -test.run '/^ns$')
+check kubelet-systemd 1600 "${kubelet[@]}"
+export CATAMARAN_E2E_CGROUP_DRIVER=cgroupfs
+check kubelet 1600 "${kubelet[@]}"
+# A machine in this machine.
+check_if_named vm 2700 tests/e2e_test --gtest_filter='On/ExecSync.GivesBothStreamsAndTheExitCode/vm'
 exit $failed

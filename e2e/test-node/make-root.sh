@@ -14,6 +14,7 @@ packages=(
   linux-image-amd64 initramfs-tools zstd systemd systemd-sysv dbus udev apparmor openssh-server kmod
   qemu-system-x86 erofs-utils nftables iptables busybox-static iproute2 e2fsprogs xfsprogs cpio xz-utils
   procps containernetworking-plugins docker-registry criu ca-certificates quota less strace
+  selinux-policy-default policycoreutils selinux-utils
   "libgrpc++1.51" libprotobuf32 libyaml-cpp0.7 libspdlog1.10 libfmt9 libcurl4 libarchive13 libsqlite3-0
   libssl3 libzstd1 libisal2 libfuse3-3 libprometheus-cpp-core1.0 libseccomp2 libsystemd0 libgtest-dev
 )
@@ -23,6 +24,7 @@ initrd_modules=(virtio_pci virtio_blk ext4 crc32c_generic quota_v2)
 
 fail() { echo "make-root: $*" >&2; exit 1; }
 
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 [[ $# -ge 1 ]] || fail "usage: make-root.sh OUT_DIR"
 # In namespaces of its own, so that no mount and no process outlives this script.
 if [[ ${2:-} != inside ]]; then
@@ -93,6 +95,15 @@ configure() {
   install -D -m 0600 "$out/key.pub" "$root/root/.ssh/authorized_keys"
   mkdir -p "$root/opt/cni"
   ln -s /usr/lib/cni "$root/opt/cni/bin"
+  # Looked at where the kernel is told to use SELinux: CATAMARAN_NODE_SELINUX of node.sh.
+  printf 'SELINUX=permissive\nSELINUXTYPE=default\n' >"$root/etc/selinux/config"
+  mount -t proc proc "$root/proc"
+  cp "$here/container.cil" "$root/tmp/"
+  inside semodule -n -s default -i /tmp/container.cil >>"$out/apt.log" 2>&1 || fail "semodule failed: $(tail -5 "$out/apt.log")"
+  rm "$root/tmp/container.cil"
+  inside setfiles -m -F /etc/selinux/default/contexts/files/file_contexts / >"$out/labels.log" 2>&1 ||
+    fail "setfiles failed: $(tail -5 "$out/labels.log")"
+  umount "$root/proc"
   cp -L "$root/vmlinuz" "$out/vmlinuz"
   cp -L "$root/initrd.img" "$out/initrd.img"
 }

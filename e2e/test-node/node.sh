@@ -7,7 +7,9 @@
 #        node.sh check [NAME...] what is proved in it: checks.sh, or some of it
 #        node.sh shell           a login there
 #        node.sh down            end it; what was written in it is gone
-# environment: CATAMARAN_NODE_FOLDER (/var/cache/catamaran/test-node), CATAMARAN_NODE_MEMORY (4096, MiB),
+# environment: CATAMARAN_NODE_BUILD (build): the folder of programs, mounted there in this tree's build/
+#              CATAMARAN_NODE_SELINUX=1: SELinux in AppArmor's place, permissive; a template of its own
+#              CATAMARAN_NODE_FOLDER (/var/cache/catamaran/test-node), CATAMARAN_NODE_MEMORY (4096, MiB),
 #              CATAMARAN_NODE_BOOT_SECONDS (600)
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -15,8 +17,12 @@ tree=$(readlink -f "$here/../..")
 folder=${CATAMARAN_NODE_FOLDER:-/var/cache/catamaran/test-node}
 memory=${CATAMARAN_NODE_MEMORY:-4096}
 boot_seconds=${CATAMARAN_NODE_BOOT_SECONDS:-600}
+build=$(readlink -m "${CATAMARAN_NODE_BUILD:-$tree/build}")
+programs=$folder/programs # Kubernetes' own, for the node
 run=$folder/run           # of the machine that runs: process id, port, console, monitor
 template=$folder/template # disk and saved state of one that has booted
+security="apparmor=1 security=apparmor"
+[[ -z ${CATAMARAN_NODE_SELINUX:-} ]] || security="selinux=1 security=selinux" template=$template-selinux
 
 say() { echo "node: $*" >&2; }
 # What QEMU and the console said last, where there is anything.
@@ -42,7 +48,7 @@ is_running() { [[ -s $run/pid ]] && kill -0 "$(<"$run/pid")" 2>/dev/null; }
 accelerator() {
   local answer=
   # What it finds first; the rest is not waited for.
-  [[ ! -w /dev/kvm ]] || answer=$("$tree/build/bin/catamaran-shim" probe --of vm --patience 10 2>&1 | head -1 || true)
+  [[ ! -w /dev/kvm ]] || answer=$("$build/bin/catamaran-shim" probe --of vm --patience 10 2>&1 | head -1 || true)
   if [[ $answer == *'"name":"accelerator"'* && $answer == *'"status":"ok"'* ]]; then echo kvm; else echo tcg; fi
 }
 
@@ -59,8 +65,12 @@ execute() { qmp "{\"execute\": \"$1\"${2:+, \"arguments\": {$2\}}}"; }
 
 # start_qemu DISK [OPTION...]: leaves $answers open on its monitor.
 start_qemu() {
-  local disk=$1 cpu=qemu64 kind
+  local disk=$1 cpu=qemu64 kind share shares=()
   shift
+  for share in tree build programs; do
+    shares+=(-fsdev "local,id=$share,path=${!share},security_model=none,readonly=on,multidevs=remap"
+      -device "virtio-9p-pci,fsdev=$share,mount_tag=$share")
+  done
   kind=$(<"$run/accelerator")
   [[ $kind == tcg ]] || cpu=host
   mkfifo "$run/monitor.in" "$run/monitor.out"
@@ -68,12 +78,10 @@ start_qemu() {
   TMPDIR=$run setsid qemu-system-x86_64 -nodefaults -no-user-config -display none -name catamaran-node \
     -machine q35 -accel "$kind$([[ $kind == kvm ]] || echo ,thread=multi)" -cpu $cpu -smp 2 -m "$memory" \
     -kernel "$folder/vmlinuz" -initrd "$folder/initrd.img" \
-    -append "root=/dev/vda rw rootflags=prjquota console=ttyS0 net.ifnames=0 psi=1 apparmor=1 security=apparmor" \
+    -append "root=/dev/vda rw rootflags=prjquota console=ttyS0 net.ifnames=0 psi=1 $security" \
     -drive "$disk,if=virtio,format=raw,cache=unsafe" \
     -nic "user,model=virtio-net-pci,restrict=on,hostfwd=tcp:127.0.0.1:0-:22" \
-    -fsdev "local,id=tree,path=$tree,security_model=none,readonly=on,multidevs=remap" \
-    -device virtio-9p-pci,fsdev=tree,mount_tag=tree \
-    -device virtio-rng-pci -serial "file:$run/console.log" \
+    "${shares[@]}" -device virtio-rng-pci -serial "file:$run/console.log" \
     -chardev "pipe,id=monitor,path=$run/monitor" -mon chardev=monitor,mode=control \
     "$@" </dev/null >"$run/qemu.log" 2>&1 &
   echo $! >"$run/pid"
@@ -111,6 +119,7 @@ forget_run() {
   rm -rf "$run"
   mkdir -p "$run"
   accelerator >"$run/accelerator"
+  echo "$security, $build" >"$run/kind"
 }
 
 end_machine() {
@@ -123,9 +132,9 @@ stop() {
 }
 
 # What the disk is made from, and what the template is made from besides.
-root_inputs() { sha256sum "$here/make-root.sh" | cut -c1-64; }
+root_inputs() { cat "$here/make-root.sh" "$here/container.cil" | sha256sum | cut -c1-64; }
 template_inputs() {
-  echo "$(<"$folder/root.stamp") $(declare -f start_qemu | sha256sum | cut -c1-64) $memory $(<"$run/accelerator")" \
+  echo "$(<"$folder/root.stamp") $(declare -f start_qemu | sha256sum | cut -c1-64) $memory $(<"$run/accelerator") $security" \
     "$(qemu-system-x86_64 --version | head -1) $tree"
 }
 
@@ -172,18 +181,23 @@ restore() {
 # The clock stands where the template was made; 9p is mounted only now, as no machine that has it
 # mounted can be saved.
 settle() {
-  ssh_to_node "date -s @$(date +%s.%N) >/dev/null && modprobe 9p && mkdir -p '$tree' &&
-    mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro tree '$tree'" ||
-    fail "the node does not answer"
+  local options=trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro
+  ssh_to_node "date -s @$(date +%s.%N) >/dev/null && modprobe 9p && mkdir -p '$tree' '$programs' &&
+    mount -t 9p -o $options tree '$tree' && mount -t 9p -o $options build '$tree/build' &&
+    mount -t 9p -o $options programs '$programs'" || fail "the node does not answer"
 }
 
 # in_tree SHELL_COMMAND: what was cached of this tree may have been built anew since.
 in_tree() { ssh_to_node "echo 3 >/proc/sys/vm/drop_caches; cd '$tree' && $1"; }
 
 up() {
-  ! is_running || return 0
+  if is_running; then
+    [[ $(<"$run/kind") == "$security, $build" ]] || { say "one with $(<"$run/kind") runs: ./dev node down" && exit 1; }
+    return
+  fi
   [[ $EUID == 0 ]] || fail "must be root"
-  mkdir -p "$folder"
+  mkdir -p "$folder" "$programs" "$tree/build"
+  [[ -d $build ]] || fail "no folder $build: build first"
   forget_run
   make_root
   trap '(($? == 0)) || end_machine' EXIT
@@ -202,6 +216,14 @@ up() {
   trap - EXIT
 }
 
+# The kubelet and the tests of it, which are built here: the node has no Go.
+build_kubelet() {
+  local kubernetes
+  kubernetes=$("$tree/e2e/cluster/build.sh" kubelet)
+  "$tree/e2e/cluster/run.sh" "$build" kubelet -test.list . >/dev/null
+  cmp -s "$kubernetes/kubelet" "$programs/kubelet" || cp "$kubernetes/kubelet" "$programs/kubelet"
+}
+
 case ${1:-} in
   up) up ;;
   run)
@@ -210,13 +232,14 @@ case ${1:-} in
     in_tree "$(printf '%q ' "${@:2}")"
     ;;
   check)
+    [[ $# -gt 1 && " ${*:2}" != *" kubelet"* ]] || build_kubelet
     up
-    in_tree "$(printf '%q ' "$here/checks.sh" "${@:2}")"
+    in_tree "CATAMARAN_KUBERNETES='$programs' $(printf '%q ' "$here/checks.sh" "${@:2}")"
     ;;
   shell)
     up
     ssh_to_node -t "cd '$tree' && exec bash -l"
     ;;
   down) stop ;;
-  *) sed -n 's/^# \?//;5,11p' "$0" >&2 && exit 2 ;;
+  *) sed -n 's/^# \?//;5,15p' "$0" >&2 && exit 2 ;;
 esac
