@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"catamaran/e2e/cluster/await"
 )
 
 func TestConfigMapsAndSecretsChangeUnderAPod(t *testing.T) {
@@ -52,6 +54,38 @@ spec:
 			}
 			return nil
 		})
+	})
+}
+
+// A kubelet that starts anew has no token kept and asks for one, as it does when eight tenths of a token's
+// time are over; the running container must see it.
+func TestATokenIsRenewedUnderAPod(t *testing.T) {
+	onEveryHandler(t, func(s *space) {
+		s.runPod("holder", `
+apiVersion: v1
+kind: Pod
+metadata: {name: holder}
+spec:
+  runtimeClassName: $HANDLER
+  terminationGracePeriodSeconds: 1
+  volumes: [{name: token, projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 600, audience: test}}]}}]
+  containers:
+  - name: main
+    image: $BUSYBOX
+    command: [sleep, "3600"]
+    volumeMounts: [{name: token, mountPath: /token}]
+`)
+		before := s.sh("holder", "cat /token/token")
+		await.Must(s.t, cluster.Kubelet.Stop())
+		await.Must(s.t, cluster.Kubelet.Start())
+		s.eventually("another token is there", func() error {
+			now := s.try("exec", "holder", "--", "cat", "/token/token")
+			if now == before || strings.Count(now, ".") != 2 {
+				return fmt.Errorf("%q, before %q", now, before)
+			}
+			return nil
+		})
+		s.equal("restarts", s.field("pod/holder", ".status.containerStatuses[0].restartCount"), "0")
 	})
 }
 
@@ -139,7 +173,8 @@ kind: PersistentVolumeClaim
 metadata: {name: claim}
 spec: {accessModes: [ReadWriteOnce], storageClassName: $NAMESPACE, resources: {requests: {storage: 1Gi}}}
 `)
-		s.t.Cleanup(func() { s.kubectlAnywhere("delete", "persistentvolume", s.name) })
+		// It goes with its claim, which goes with the namespace.
+		s.t.Cleanup(func() { s.kubectlAnywhere("delete", "persistentvolume", s.name, "--wait=false") })
 		pod := `
 apiVersion: v1
 kind: Pod
