@@ -47,9 +47,9 @@ class NriPlugins {
   NriPlugins& operator=(const NriPlugins&) = delete;
   ~NriPlugins() { Stop(); }
 
-  // Starts the installed plugins, waits for those that will come up, and listens. An installed one
-  // that does not is noticed and dropped; a socket that cannot be had is an error. Does nothing
-  // where the configuration disables it.
+  // Starts the installed plugins, waits for those that will come up, and listens; where another
+  // daemon has the socket, once that has gone. An installed one that does not come up is noticed
+  // and dropped; a socket that cannot be had is an error. Does nothing where it is disabled.
   Status Start();
   // Ends all plugins and their connections; later events reach nobody.
   void Stop();

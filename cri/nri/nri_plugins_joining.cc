@@ -30,13 +30,30 @@ Status PrepareSocketFolder(const HostPath& socket) {
   if (info.st_uid != geteuid() || (info.st_mode & 022) != 0)
     return Fail(ErrorCode::kFailedPrecondition,
                 "nri.socket: folder {} must belong to root and be writable by root alone", folder);
-  // Somebody who serves it is another daemon, and plugins would be torn between the two.
-  if (ConnectUnix(socket.string()))
-    return Fail(ErrorCode::kFailedPrecondition,
-                "nri.socket: another process listens on {}; give it another path, or set "
-                "nri.enabled: false",
-                socket.string());
   return {};
+}
+
+bool IsServed(const HostPath& socket) { return ConnectUnix(socket.string()).has_value(); }
+
+ino_t InodeOf(const HostPath& socket) {
+  struct stat info {};
+  return stat(socket.c_str(), &info) == 0 ? info.st_ino : 0;
+}
+
+// Until nobody serves it; false where this daemon stops first. A daemon that ends takes its socket
+// away, which is seen without asking: one that is asked takes the question for a plugin.
+bool WaitUntilUnserved(const HostPath& socket, int wake, const std::atomic<bool>& stopping) {
+  constexpr int kLookEvery = 1000, kAskEvery = 60;  // milliseconds, looks
+  ino_t seen = InodeOf(socket);
+  for (int looks = 1; !stopping; ++looks) {
+    pollfd woken{wake, POLLIN, 0};
+    poll(&woken, 1, kLookEvery);
+    const ino_t now = InodeOf(socket);
+    if (now == seen && looks % kAskEvery != 0) continue;
+    if (!IsServed(socket)) return !stopping;
+    seen = now;
+  }
+  return false;
 }
 
 }  // namespace
@@ -46,8 +63,25 @@ Status NriPlugins::Start() {
   wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_.valid()) return FailWithErrno("eventfd");
   RETURN_IF_ERROR(PrepareSocketFolder(config_.socket));
-  RETURN_IF_ERROR(LaunchInstalled());
-  return Listen();
+  if (!IsServed(config_.socket)) {
+    RETURN_IF_ERROR(LaunchInstalled());
+    RETURN_IF_ERROR(Listen());
+    acceptor_ = std::thread([this] { Accept(); });
+    return {};
+  }
+  // Another runtime, as containerd beside which this one was just installed. Plugins would be torn
+  // between the two.
+  host_.notice(fmt::format(
+      "nri.socket: another process listens on {}: plugins are its own until it has gone",
+      config_.socket.string()));
+  acceptor_ = std::thread([this] {
+    if (!WaitUntilUnserved(config_.socket, wake_.get(), stopping_)) return;
+    Status begun = LaunchInstalled();
+    if (begun) begun = Listen();
+    if (begun) return Accept();
+    host_.notice(begun.error().message);
+  });
+  return {};
 }
 
 void NriPlugins::Stop() {
@@ -181,7 +215,6 @@ Status NriPlugins::Listen() {
   auto listener = ListenUnix(config_.socket.string());
   if (!listener) return tl::unexpected(std::move(listener).error().While("nri.socket"));
   listener_ = *std::move(listener);
-  acceptor_ = std::thread([this] { Accept(); });
   return {};
 }
 
