@@ -13,13 +13,8 @@ namespace {
 constexpr char kStatusCode[] = "rpc.grpc.status_code";  // the one attribute that is a number
 constexpr size_t kLongestValue = 256;
 
-// A proto3 string must be UTF-8: whatever is not plain becomes a question mark.
-std::string Plain(std::string_view text) {
-  std::string plain(text.substr(0, kLongestValue));
-  for (char& c : plain)
-    if (c < ' ' || c > '~') c = '?';
-  return plain;
-}
+// A proto3 string must be UTF-8.
+std::string Plain(std::string_view text) { return Printable(text, kLongestValue); }
 
 std::string BytesOfHex(std::string_view hex) {
   std::string bytes;

@@ -76,9 +76,7 @@ Tracer::Call::~Call() {
   if (!span_) return;
   scope_.reset();
   span_.End(failed_);
-  finished_.unix_offset_ns =
-      std::chrono::nanoseconds(std::chrono::system_clock::now().time_since_epoch()).count() -
-      MonotonicNowNs();
+  finished_.unix_offset_ns = UnixOffsetNs();
   finished_.spans = span_.trace()->Take();
   tracer_->exporter_->Offer(std::move(finished_));
 }

@@ -17,6 +17,18 @@ int64_t MonotonicNowNs() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+int64_t UnixOffsetNs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::nanoseconds(now).count() - MonotonicNowNs();
+}
+
+std::string Printable(std::string_view text, size_t longest) {
+  std::string printable(text.substr(0, longest));
+  for (char& c : printable)
+    if (c < ' ' || c > '~') c = '?';
+  return printable;
+}
+
 uint32_t Trace::Begin(std::string_view name, uint32_t parent) {
   SpanRecord span;
   span.name = name;

@@ -25,6 +25,11 @@ struct SpanRecord {
 };
 
 int64_t MonotonicNowNs();
+// To be added to MonotonicNowNs for Unix time, as the clocks are now.
+int64_t UnixOffsetNs();
+// At most `longest` bytes of it, with a question mark for each that is no printable ASCII: fit for
+// a span's words, whoever they are from.
+std::string Printable(std::string_view text, size_t longest);
 
 // The spans of one request that somebody traces. Thread-safe; bounded: what is beyond kMostSpans is
 // left out, as is what begins after Take.

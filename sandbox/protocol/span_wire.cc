@@ -1,7 +1,6 @@
 #include "sandbox/protocol/span_wire.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 
 namespace catamaran {
@@ -10,19 +9,6 @@ namespace {
 constexpr size_t kLongestName = 64;
 constexpr size_t kLongestDetail = 128;
 constexpr size_t kMostDetails = 8;
-
-// To be added to our monotonic clock for Unix time.
-int64_t ClockOffset() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::nanoseconds(now).count() - MonotonicNowNs();
-}
-
-std::string Printable(std::string_view text, size_t longest) {
-  std::string printable(text.substr(0, longest));
-  for (char& c : printable)
-    if (c < ' ' || c > '~') c = '?';
-  return printable;
-}
 
 // Of the peer's clock, in ours. Numbers that wrap round would be undefined, so they are not signed.
 class Window {
@@ -33,7 +19,7 @@ class Window {
       first = std::min(first, span.began_ns());
       last = std::max(last, span.ended_ns());
     }
-    const int64_t offset = ClockOffset();
+    const int64_t offset = UnixOffsetNs();
     shift_ = static_cast<uint64_t>(-offset);
     if (first >= sent + offset && last <= arrived + offset) return;
     const uint64_t middle = static_cast<uint64_t>(first) +
@@ -53,7 +39,7 @@ class Window {
 }  // namespace
 
 void SpansToWire(std::vector<SpanRecord> spans, const std::string& by, WireSpans* wire) {
-  const int64_t offset = ClockOffset();
+  const int64_t offset = UnixOffsetNs();
   for (SpanRecord& span : spans) {
     pod::Span& out = *wire->Add();
     out.set_name(std::move(span.name));
