@@ -4,6 +4,8 @@
 #include <array>
 #include <sstream>
 
+#include "cri/base/text.h"
+
 namespace catamaran {
 namespace {
 
@@ -17,11 +19,7 @@ constexpr std::array<std::pair<Kind, std::string_view>, 5> kKinds = {{
     {Kind::kAbsent, "absent"},
 }};
 
-std::string_view Trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(' ');
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
-}
+std::string_view Trimmed(std::string_view text) { return Trim(text, " "); }
 
 std::vector<std::string_view> Split(std::string_view text, char separator, size_t most_parts) {
   std::vector<std::string_view> parts;

@@ -16,6 +16,12 @@ std::string ToLower(std::string_view text) {
   return lower;
 }
 
+std::string_view Trim(std::string_view text, std::string_view characters) {
+  const size_t begin = text.find_first_not_of(characters);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(characters) - begin + 1);
+}
+
 bool HasControlCharacters(std::string_view text) {
   return std::any_of(text.begin(), text.end(), IsControl);
 }

@@ -9,6 +9,9 @@ namespace catamaran {
 // With A to Z in lower case, whatever the locale; other bytes as they are.
 std::string ToLower(std::string_view text);
 
+// Without any of these characters at either end.
+std::string_view Trim(std::string_view text, std::string_view characters);
+
 // Whether there are bytes below ' ', or DEL.
 bool HasControlCharacters(std::string_view text);
 

@@ -5,8 +5,8 @@
 #include <mutex>
 #include <optional>
 
+#include "cri/base/curl_easy.h"
 #include "cri/base/text.h"
-#include "cri/base/trusted_authorities.h"
 #include "cri/registry/http.h"
 
 namespace catamaran {
@@ -19,14 +19,8 @@ constexpr long kReceiveBuffer = 128 << 10;
 // How soon a cancelled call is noticed while nothing arrives.
 constexpr int kPollMilliseconds = 100;
 
-struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
 struct FreeMulti {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
-};
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
 ErrorCode CodeOf(CURLcode code) {
@@ -43,17 +37,10 @@ ErrorCode CodeOf(CURLcode code) {
   }
 }
 
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && strchr(" \t\r\n", text.front()) != nullptr) text.remove_prefix(1);
-  while (!text.empty() && strchr(" \t\r\n", text.back()) != nullptr) text.remove_suffix(1);
-  return text;
-}
-
 // One exchange on a session's connections.
 class Response final : public HttpResponse {
  public:
-  Response(CURLM* multi, const HttpRequest& request)
-      : multi_(multi), request_(request), easy_(curl_easy_init()) {
+  Response(CURLM* multi, const HttpRequest& request) : multi_(multi), request_(request) {
     SetUp();
     curl_multi_add_handle(multi_, easy_.get());
   }
@@ -96,56 +83,38 @@ class Response final : public HttpResponse {
   }
 
  private:
-  template <typename Value>
-  void Set(CURLoption option, Value value) {
-    curl_easy_setopt(easy_.get(), option, value);
-  }
-
   void SetUp() {
     const std::string url = request_.url.ToString();
-    Set(CURLOPT_URL, url.c_str());
-    Set(CURLOPT_PROTOCOLS_STR, "http,https");
-    Set(CURLOPT_PATH_AS_IS, 1L);
-    Set(CURLOPT_NOSIGNAL, 1L);
-    Set(CURLOPT_FOLLOWLOCATION, 0L);
-    Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-    Set(CURLOPT_USERAGENT, "catamaran");
-    Set(CURLOPT_BUFFERSIZE, kReceiveBuffer);
-    Set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.patience.connect.count()));
-    Set(CURLOPT_ERRORBUFFER, error_text_);
-    Set(CURLOPT_WRITEFUNCTION, &TakeBody);
-    Set(CURLOPT_WRITEDATA, this);
-    Set(CURLOPT_HEADERFUNCTION, &TakeHeader);
-    Set(CURLOPT_HEADERDATA, this);
+    easy_.Set(CURLOPT_URL, url.c_str());
+    easy_.Set(CURLOPT_PATH_AS_IS, 1L);
+    easy_.Set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    easy_.Set(CURLOPT_USERAGENT, "catamaran");
+    easy_.Set(CURLOPT_BUFFERSIZE, kReceiveBuffer);
+    easy_.Set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.patience.connect.count()));
+    easy_.Set(CURLOPT_ERRORBUFFER, error_text_);
+    easy_.Set(CURLOPT_WRITEFUNCTION, &TakeBody);
+    easy_.Set(CURLOPT_WRITEDATA, this);
+    easy_.Set(CURLOPT_HEADERFUNCTION, &TakeHeader);
+    easy_.Set(CURLOPT_HEADERDATA, this);
     // Proxies are the environment's, but never for this machine itself.
-    if (request_.url.IsLoopback()) Set(CURLOPT_NOPROXY, "*");
-    if (request_.method == HttpRequest::Method::kHead) Set(CURLOPT_NOBODY, 1L);
+    if (request_.url.IsLoopback()) easy_.Set(CURLOPT_NOPROXY, "*");
+    if (request_.method == HttpRequest::Method::kHead) easy_.Set(CURLOPT_NOBODY, 1L);
     if (request_.method == HttpRequest::Method::kPost) {
-      Set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request_.form.size()));
-      Set(CURLOPT_COPYPOSTFIELDS, request_.form.c_str());
+      easy_.Set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request_.form.size()));
+      easy_.Set(CURLOPT_COPYPOSTFIELDS, request_.form.c_str());
     }
-    for (const auto& [name, value] : request_.headers)
-      request_headers_.reset(
-          curl_slist_append(request_headers_.release(), (name + ": " + value).c_str()));
-    Set(CURLOPT_HTTPHEADER, request_headers_.get());
-    if (const char* trusted = TrustedAuthoritiesFile()) Set(CURLOPT_CAINFO, trusted);
+    for (const auto& [name, value] : request_.headers) easy_.AddHeader(name + ": " + value);
     if (request_.tls != nullptr) SetUpTls(*request_.tls);
   }
 
   void SetUpTls(const TlsOptions& tls) {
     if (tls.skip_verify) {
-      Set(CURLOPT_SSL_VERIFYPEER, 0L);
-      Set(CURLOPT_SSL_VERIFYHOST, 0L);
+      easy_.Set(CURLOPT_SSL_VERIFYPEER, 0L);
+      easy_.Set(CURLOPT_SSL_VERIFYHOST, 0L);
     }
-    SetBlob(CURLOPT_CAINFO_BLOB, tls.ca);
-    SetBlob(CURLOPT_SSLCERT_BLOB, tls.client_certificate);
-    SetBlob(CURLOPT_SSLKEY_BLOB, tls.client_key);
-  }
-
-  void SetBlob(CURLoption option, const std::string& text) {
-    if (text.empty()) return;
-    curl_blob blob{const_cast<char*>(text.data()), text.size(), CURL_BLOB_COPY};
-    Set(option, &blob);
+    easy_.SetBlob(CURLOPT_CAINFO_BLOB, tls.ca);
+    easy_.SetBlob(CURLOPT_SSLCERT_BLOB, tls.client_certificate);
+    easy_.SetBlob(CURLOPT_SSLKEY_BLOB, tls.client_key);
   }
 
   // Lets libcurl work until something has arrived, or for a moment.
@@ -202,15 +171,15 @@ class Response final : public HttpResponse {
     if (line.starts_with("HTTP/")) response->headers_.clear();  // after a 100 Continue
     const auto colon = line.find(':');
     if (colon != std::string_view::npos) {
-      response->headers_.emplace_back(ToLower(line.substr(0, colon)), Trim(line.substr(colon + 1)));
+      response->headers_.emplace_back(ToLower(line.substr(0, colon)),
+                                      Trim(line.substr(colon + 1), " \t\r\n"));
     }
     return size;
   }
 
   CURLM* multi_;
   const HttpRequest request_;
-  std::unique_ptr<CURL, FreeEasy> easy_;
-  std::unique_ptr<curl_slist, FreeList> request_headers_;
+  CurlEasy easy_;
   std::vector<std::pair<std::string, std::string>> headers_;
   size_t header_bytes_ = 0;
   std::string arrived_;  // of the body, and not read yet from taken_ on

@@ -1,12 +1,11 @@
 #include "cri/telemetry/otlp_post.h"
 
-#include <curl/curl.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include <charconv>
 
-#include "cri/base/trusted_authorities.h"
+#include "cri/base/curl_easy.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -16,12 +15,6 @@ constexpr size_t kLargestPem = 1 << 20;
 constexpr size_t kLargestAnswer = 64 << 10;
 constexpr long kConnectMilliseconds = 5000;
 
-struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 struct FreeBio {
   void operator()(BIO* bio) const { BIO_free(bio); }
 };
@@ -90,39 +83,33 @@ int AskCancelled(void* asked, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
 
 class HttpPost final : public OtlpPost {
  public:
-  HttpPost(const TracingConfig& config, Pem pem, const std::string& version)
-      : url_(config.endpoint + "/v1/traces"), pem_(std::move(pem)), easy_(curl_easy_init()) {
+  HttpPost(const TracingConfig& config, const Pem& pem, const std::string& version)
+      : url_(config.endpoint + "/v1/traces") {
     for (const char* line : {"Content-Type: application/x-protobuf", "Expect:"})
-      headers_.reset(curl_slist_append(headers_.release(), line));
-    Set(CURLOPT_URL, url_.c_str());
-    Set(CURLOPT_PROTOCOLS_STR, "http,https");
-    Set(CURLOPT_NOPROXY, "*");  // it is of this node or its cluster
-    Set(CURLOPT_NOSIGNAL, 1L);
-    Set(CURLOPT_FOLLOWLOCATION, 0L);
-    Set(CURLOPT_POST, 1L);
-    Set(CURLOPT_HTTPHEADER, headers_.get());
-    Set(CURLOPT_USERAGENT, ("catamaran/" + version).c_str());
-    Set(CURLOPT_CONNECTTIMEOUT_MS, kConnectMilliseconds);
-    Set(CURLOPT_WRITEFUNCTION, &TakeBody);
-    Set(CURLOPT_ERRORBUFFER, error_text_);
-    Set(CURLOPT_NOPROGRESS, 0L);
-    Set(CURLOPT_XFERINFOFUNCTION, &AskCancelled);
-    if (const char* trusted = TrustedAuthoritiesFile(); pem_.ca.empty() && trusted != nullptr)
-      Set(CURLOPT_CAINFO, trusted);
-    SetBlob(CURLOPT_CAINFO_BLOB, pem_.ca);
-    SetBlob(CURLOPT_SSLCERT_BLOB, pem_.certificate);
-    SetBlob(CURLOPT_SSLKEY_BLOB, pem_.key);
+      easy_.AddHeader(line);
+    easy_.Set(CURLOPT_URL, url_.c_str());
+    easy_.Set(CURLOPT_NOPROXY, "*");  // it is of this node or its cluster
+    easy_.Set(CURLOPT_POST, 1L);
+    easy_.Set(CURLOPT_USERAGENT, ("catamaran/" + version).c_str());
+    easy_.Set(CURLOPT_CONNECTTIMEOUT_MS, kConnectMilliseconds);
+    easy_.Set(CURLOPT_WRITEFUNCTION, &TakeBody);
+    easy_.Set(CURLOPT_ERRORBUFFER, error_text_);
+    easy_.Set(CURLOPT_NOPROGRESS, 0L);
+    easy_.Set(CURLOPT_XFERINFOFUNCTION, &AskCancelled);
+    easy_.SetBlob(CURLOPT_CAINFO_BLOB, pem.ca);
+    easy_.SetBlob(CURLOPT_SSLCERT_BLOB, pem.certificate);
+    easy_.SetBlob(CURLOPT_SSLKEY_BLOB, pem.key);
   }
 
   Answer Post(const std::string& body, std::chrono::milliseconds patience,
               const std::function<bool()>& cancelled) override {
     Answer answer;
     error_text_[0] = '\0';
-    Set(CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
-    Set(CURLOPT_POSTFIELDS, body.data());
-    Set(CURLOPT_TIMEOUT_MS, static_cast<long>(patience.count()));
-    Set(CURLOPT_WRITEDATA, &answer.body);
-    Set(CURLOPT_XFERINFODATA, &cancelled);
+    easy_.Set(CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
+    easy_.Set(CURLOPT_POSTFIELDS, body.data());
+    easy_.Set(CURLOPT_TIMEOUT_MS, static_cast<long>(patience.count()));
+    easy_.Set(CURLOPT_WRITEDATA, &answer.body);
+    easy_.Set(CURLOPT_XFERINFODATA, &cancelled);
     const CURLcode code = curl_easy_perform(easy_.get());
     if (code != CURLE_OK) {
       answer.outcome = Outcome::kLater;
@@ -150,21 +137,9 @@ class HttpPost final : public OtlpPost {
       answer.pause = std::chrono::seconds(pause);
     return answer;
   }
-  template <typename T>
-  void Set(CURLoption option, T value) {
-    curl_easy_setopt(easy_.get(), option, value);
-  }
-  void SetBlob(CURLoption option, std::string& pem) {
-    if (pem.empty()) return;
-    curl_blob blob{pem.data(), pem.size(), CURL_BLOB_NOCOPY};
-    curl_easy_setopt(easy_.get(), option, &blob);
-  }
-
   const std::string url_;
-  Pem pem_;
-  std::unique_ptr<curl_slist, FreeList> headers_;
   char error_text_[CURL_ERROR_SIZE] = {};
-  std::unique_ptr<CURL, FreeEasy> easy_;  // last: the handle goes before what it points to
+  CurlEasy easy_;  // last: it goes before what it points to
 };
 
 }  // namespace
@@ -174,8 +149,8 @@ Result<std::unique_ptr<OtlpPost>> OtlpPost::Open(const TracingConfig& config,
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (initialized != CURLE_OK)
     return Fail(ErrorCode::kInternal, "libcurl: {}", curl_easy_strerror(initialized));
-  ASSIGN_OR_RETURN(Pem pem, ReadPems(config));
-  return std::make_unique<HttpPost>(config, std::move(pem), version);
+  ASSIGN_OR_RETURN(const Pem pem, ReadPems(config));
+  return std::make_unique<HttpPost>(config, pem, version);
 }
 
 }  // namespace catamaran
