@@ -19,8 +19,6 @@
 namespace catamaran {
 namespace {
 
-const char kDefaultConfigFile[] = "/etc/catamaran/config.yaml";
-
 struct Flags {
   std::string config_file;
   ConfigOverrides overrides;
@@ -43,7 +41,7 @@ struct Flags {
 void AddConfigFlags(CLI::App* command, Flags* flags) {
   command->add_option(
       "--config", flags->config_file,
-      std::string("Configuration file (default: ") + kDefaultConfigFile + " where it exists)");
+      std::string("Configuration file (default: ") + kConfigFile + " where it exists)");
   command->add_option("--listen", flags->overrides.listen, "Socket: unix:///path");
   command->add_option("--root", flags->overrides.root, "Folder for images and disks");
   command->add_option("--run", flags->overrides.run, "Folder for sockets and records, on tmpfs");
@@ -51,13 +49,7 @@ void AddConfigFlags(CLI::App* command, Flags* flags) {
 
 Result<Config> ReadConfig(const Flags& flags) {
   ASSIGN_OR_RETURN(const ConfigPlaces places, ConfigPlaces::OfThisProgram());
-  if (!flags.config_file.empty()) {
-    return LoadConfig(HostPath(flags.config_file), places, flags.overrides);
-  }
-  if (Exists(kDefaultConfigFile)) {
-    return LoadConfig(HostPath(kDefaultConfigFile), places, flags.overrides);
-  }
-  return ParseConfig("", "defaults", places, flags.overrides);
+  return FindConfig(flags.config_file, HostPath(kConfigFile), places, flags.overrides);
 }
 
 Status RunServe(const Flags& flags) {
@@ -81,9 +73,9 @@ Status RunConfigReload(const Flags& flags) {
 int RunDoctorCommand(const Flags& flags) {
   DoctorOptions options;
   options.version = Version();
-  options.config_source = !flags.config_file.empty()   ? flags.config_file
-                          : Exists(kDefaultConfigFile) ? kDefaultConfigFile
-                                                       : "default configuration";
+  options.config_source = !flags.config_file.empty() ? flags.config_file
+                          : Exists(kConfigFile)      ? kConfigFile
+                                                     : "default configuration";
   options.kubelet_config = HostPath(flags.kubelet_config);
   options.patience = std::chrono::seconds(flags.patience_seconds);
   if (flags.json) options.form = DoctorOptions::Form::kJson;

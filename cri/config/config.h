@@ -134,6 +134,13 @@ Result<Config> ParseConfig(std::string_view text, const std::string& file_name,
 Result<Config> LoadConfig(const HostPath& file, const ConfigPlaces& places,
                           const ConfigOverrides& overrides = {});
 
+// Where the configuration is that nobody names.
+inline constexpr char kConfigFile[] = "/etc/catamaran/config.yaml";
+// What a command goes by: the file that was named, which must be there; where none was ("") the
+// usual one, or the defaults where that is not there.
+Result<Config> FindConfig(const std::string& named, const HostPath& usual,
+                          const ConfigPlaces& places, const ConfigOverrides& overrides = {});
+
 // "unix:///path" -> "/path"; kInvalidArgument otherwise.
 Result<HostPath> SocketPathOf(const std::string& listen);
 

@@ -9,24 +9,17 @@
 
 #include "cri/base/program_run.h"
 #include "cri/base/text.h"
+#include "cri/doctor/kept_files.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
 namespace {
 
-constexpr char kModulesFile[] = "etc/modules-load.d/catamaran.conf";
-constexpr char kSysctlFile[] = "etc/sysctl.d/catamaran.conf";
 constexpr char kHead[] = "# By `catamaran doctor --fix`: what pods need of this host.\n";
 constexpr size_t kLargestFile = 1 << 20;
 constexpr size_t kLongestQuote = 300;
 
-std::string Trimmed(std::string_view text) {
-  while (!text.empty() && isspace(static_cast<unsigned char>(text.front())) != 0)
-    text.remove_prefix(1);
-  while (!text.empty() && isspace(static_cast<unsigned char>(text.back())) != 0)
-    text.remove_suffix(1);
-  return std::string(text);
-}
+std::string Trimmed(std::string_view text) { return std::string(Trim(text, " \t\n\v\f\r")); }
 
 // The setting of a line of sysctl.d(5), the module of one of modules-load.d(5).
 std::string KeyOf(const std::string& line) {
@@ -62,11 +55,12 @@ Result<std::string> HostChanger::LoadModule(const std::string& name, Deadline de
   std::string folder = name;
   std::replace(folder.begin(), folder.end(), '-', '_');
   const bool loaded = Exists((places_.root / ("sys/module/" + folder)).value());
-  const auto kept = [&] { return Keep(kModulesFile, name, name); };
+  const auto kept = [&] { return Keep(kKeptModulesFile, name, name); };
   if (mode_ == Mode::kSay) {
     ASSIGN_OR_RETURN(const bool due, kept());
     if (loaded && !due) return std::string();
-    return fmt::format("module {}{}", name, due ? fmt::format(", kept in /{}", kModulesFile) : "");
+    return fmt::format("module {}{}", name,
+                       due ? fmt::format(", kept in {}", kKeptModulesFile) : "");
   }
   if (!loaded) {
     ASSIGN_OR_RETURN(const UniqueFd program, OpenFile(places_.modprobe, O_PATH));
@@ -79,7 +73,7 @@ Result<std::string> HostChanger::LoadModule(const std::string& name, Deadline de
   ASSIGN_OR_RETURN(const bool written, kept());
   if (loaded && !written) return std::string();
   return fmt::format("module {} {}{}", name, loaded ? "is loaded" : "loaded",
-                     written ? fmt::format(", kept in /{}", kModulesFile) : "");
+                     written ? fmt::format(", kept in {}", kKeptModulesFile) : "");
 }
 
 Result<std::string> HostChanger::SetSysctl(const HostChange& change) const {
@@ -89,7 +83,7 @@ Result<std::string> HostChanger::SetSysctl(const HostChange& change) const {
   auto before = ReadFile(path.value(), kLargestFile);
   // What its module brings.
   if (!before && mode_ == Mode::kSay && before.error().code == ErrorCode::kNotFound)
-    return fmt::format("{} = {}, kept in /{}", change.what, change.value, kSysctlFile);
+    return fmt::format("{} = {}, kept in {}", change.what, change.value, kKeptSysctlFile);
   if (!before) return tl::unexpected(std::move(before).error());
   const std::string was = Trimmed(*before);
   const bool enough =
@@ -100,9 +94,9 @@ Result<std::string> HostChanger::SetSysctl(const HostChange& change) const {
     RETURN_IF_ERROR(WriteAll(file.get(), change.value + "\n"));
   }
   ASSIGN_OR_RETURN(const bool kept,
-                   Keep(kSysctlFile, change.what, change.what + " = " + change.value));
+                   Keep(kKeptSysctlFile, change.what, change.what + " = " + change.value));
   return fmt::format("{} = {} (was {}){}", change.what, change.value, was,
-                     kept ? fmt::format(", kept in /{}", kSysctlFile) : "");
+                     kept ? fmt::format(", kept in {}", kKeptSysctlFile) : "");
 }
 
 Result<std::string> HostChanger::SetMode(const HostChange& change) const {
@@ -125,7 +119,7 @@ Result<std::string> HostChanger::SetMode(const HostChange& change) const {
 
 Result<bool> HostChanger::Keep(const std::string& file, const std::string& key,
                                const std::string& line) const {
-  const HostPath path = places_.root / file;
+  const HostPath path = places_.root / file.substr(1);
   auto text = ReadFile(path.value(), kLargestFile);
   if (!text && text.error().code != ErrorCode::kNotFound)
     return tl::unexpected(std::move(text).error());

@@ -29,7 +29,7 @@ class HostChanger {
   Result<std::string> LoadModule(const std::string& name, Deadline deadline) const;
   Result<std::string> SetSysctl(const HostChange& change) const;
   Result<std::string> SetMode(const HostChange& change) const;
-  // Makes sure that the file below etc/ has this line; where it has one for the same key
+  // Makes sure that the file has this line; where it has one for the same key
   // ("KEY = ..."), that is replaced. False where it was there.
   Result<bool> Keep(const std::string& file, const std::string& key, const std::string& line) const;
 

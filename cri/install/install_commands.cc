@@ -28,9 +28,7 @@ struct InstallFlags {
 
 Result<Config> ReadConfig(const InstallFlags& flags) {
   ASSIGN_OR_RETURN(const ConfigPlaces places, ConfigPlaces::OfThisProgram());
-  const std::string file = flags.config_file.empty() ? kConfigFile : flags.config_file;
-  if (flags.config_file.empty() && !Exists(file)) return ParseConfig("", "defaults", places);
-  return LoadConfig(HostPath(file), places);
+  return FindConfig(flags.config_file, HostPath(kConfigFile), places);
 }
 
 Status RunInstall(const InstallFlags& flags) {

@@ -24,7 +24,6 @@ inline constexpr char kLeavingUnitFile[] = "/etc/systemd/system/catamaran-leavin
 inline constexpr char kKubeletDropInFile[] =
     "/etc/systemd/system/kubelet.service.d/90-catamaran.conf";
 inline constexpr char kCommandLink[] = "/usr/local/bin/catamaran";
-inline constexpr char kConfigFile[] = "/etc/catamaran/config.yaml";
 // Where Debian's package keeps the program: two installations would share one socket.
 inline constexpr char kPackagedProgram[] = "/usr/lib/catamaran/catamaran";
 // Below the prefix: the unit and the configuration that the tree brings.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "cri/config/config.h"
+
 namespace catamaran {
 namespace {
 

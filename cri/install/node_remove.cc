@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "cri/doctor/kept_files.h"
 #include "cri/install/host_systemd.h"
 #include "cri/install/living_pods.h"
 #include "sandbox/base/files.h"
@@ -17,9 +18,7 @@ constexpr std::chrono::seconds kInterval{2};
 
 Result<Config> NodeConfig(const NodePlaces& places) {
   ASSIGN_OR_RETURN(const ConfigPlaces own, ConfigPlaces::OfThisProgram());
-  const HostPath file = places.On(kConfigFile);
-  if (Exists(file.value())) return LoadConfig(file, own);
-  return ParseConfig("", "defaults", own);
+  return FindConfig("", places.On(kConfigFile), own);
 }
 
 Status RemoveLink(const NodePlaces& places) {
@@ -40,7 +39,7 @@ Status RemoveState(const NodePlaces& places, const Config& config, State state) 
   if (state == State::kKeep) return {};
   RETURN_IF_ERROR(RemoveTree(places.On(config.root.string()).value()));
   // Of `catamaran doctor --fix`.
-  for (const char* file : {"/etc/modules-load.d/catamaran.conf", "/etc/sysctl.d/catamaran.conf"})
+  for (const char* file : {kKeptModulesFile, kKeptSysctlFile})
     RETURN_IF_ERROR(RemoveIfExists(places.On(file).value()));
   return RemoveTree(places.On(kConfigFile).value().parent_path());
 }
