@@ -160,6 +160,8 @@ TEST_F(NodeMetrics, CountPullsTheirBytesAndFailures) {
   ASSERT_TRUE(registry) << registry.error().message;
   auto image = BusyboxImage("registry.test/team/busybox:1");
   ASSERT_TRUE(image);
+  // Other scenarios may have left the layer of every test's image here, which is then not pulled.
+  image->layers[0].push_back({"etc/motd", "counted\n"});
   const std::string layout = world().NewFolder("layout");
   ASSERT_TRUE(WriteOciLayout(layout, {*image}));
   ASSERT_TRUE(registry->Add("team/busybox", "1", layout));
