@@ -129,6 +129,9 @@ spec:
 }
 
 func TestImageVolumes(t *testing.T) {
+	if cluster.Runtime.Kind == "containerd" {
+		t.Skip("Debian's containerd is older than image volumes")
+	}
 	onEveryHandler(t, func(s *space) {
 		s.runPod("images", `
 apiVersion: v1
