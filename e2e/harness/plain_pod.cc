@@ -5,7 +5,8 @@
 namespace catamaran::e2e {
 namespace {
 
-constexpr std::chrono::seconds kRunLimit{240};
+// A machine may have to boot, in the test node emulated twice over.
+constexpr std::chrono::seconds kRunLimit{900};
 
 template <typename Response>
 Status StatusOf(const Reply<Response>& reply, const char* verb) {

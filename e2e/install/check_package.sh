@@ -13,22 +13,7 @@ systemd=; [[ ! -d /run/systemd/system ]] || systemd=1
 # Without systemd the daemon gets a network of its own: its rules and links are not this machine's.
 net=/run/install-check.net
 
-say() { printf '==> %s (%d s)\n' "$*" "$SECONDS"; }
-die() { printf 'check_package: %s\n' "$*" >&2; exit 1; }
-# expect PATTERN COMMAND...: its output has a line of that pattern, whatever its exit code.
-expect() {
-  local pattern=$1 output
-  shift
-  output=$("$@" 2>&1) || true
-  grep -qE -- "$pattern" <<<"$output" || { echo "$output"; die "no '$pattern' from: $*"; }
-}
-absent() { local path; for path in "$@"; do [[ ! -e $path && ! -L $path ]] || die "$path is still there"; done; }
-# eventually SECONDS COMMAND...
-eventually() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do ((SECONDS < end)) || die "not after a while: $*"; sleep 1; done
-}
+. "$(dirname "$(readlink -f "$0")")/checking.sh"
 client() { "$files/install_client" "$socket" "$@"; }
 dpkg_of() { dpkg "$@" 2>&1 | tee "$files/dpkg.log"; }
 

@@ -24,6 +24,7 @@ int Usage() {
              "  run NAME HANDLER LOGS              start a pod that sleeps: POD CONTAINER\n"
              "  run-on-host NAME HANDLER LOGS      the same on the host's network\n"
              "  exec CONTAINER WORD...             what a command in it prints\n"
+             "  pods                               the ids of those that run\n"
              "  remove POD                         stop and remove it\n"
              "  job IMAGE FOLDER LOGS WORD...      run this image with these arguments and FOLDER\n"
              "                                     at /host, to its end; prints what it said\n");
@@ -94,6 +95,15 @@ int Exec(CriClient& cri, const std::string& container, const std::vector<std::st
   return reply->exit_code();
 }
 
+int PrintPods(CriClient& cri) {
+  v1::ListPodSandboxRequest request;
+  request.mutable_filter()->mutable_state()->set_state(v1::SANDBOX_READY);
+  const auto reply = cri.ListPodSandbox(request);
+  if (!reply.ok()) return Failed(reply.error);
+  for (const auto& pod : reply->items()) fmt::print("{}\n", pod.id());
+  return 0;
+}
+
 int Remove(CriClient& cri, const std::string& pod) {
   v1::StopPodSandboxRequest stop;
   stop.set_pod_sandbox_id(pod);
@@ -138,6 +148,7 @@ int Main(const std::vector<std::string>& words) {
   if ((verb == "run" || verb == "run-on-host") && words.size() == 5)
     return RunPod(cri, verb == "run" ? v1::POD : v1::NODE, words[2], words[3], words[4]);
   if (verb == "exec" && words.size() > 3) return Exec(cri, words[2], from(3));
+  if (verb == "pods") return PrintPods(cri);
   if (verb == "remove" && words.size() == 3) return Remove(cri, words[2]);
   if (verb == "job" && words.size() > 5) return RunJob(cri, words[2], words[3], words[4], from(5));
   return Usage();

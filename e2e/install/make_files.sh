@@ -13,7 +13,8 @@ rm -rf "$out"
 mkdir -p "$out"
 cp build/package/catamaran_*.deb "$out/old.deb"
 cp build/package/catamaran-node-*.oci.tar "$out/node.oci.tar"
-cp build/tests/install_client "$out/"
+cp build/tests/install_client e2e/install/{checking,check_package,check_installer}.sh manifests/installer.yaml \
+  manifests/cni/10-bridge.conflist "$out/"
 "$out/install_client" - image "$out/busybox"
 
 next=$(mktemp -d)

@@ -81,6 +81,5 @@ echo "deb $mirror bookworm main
 deb $mirror bookworm-updates main
 deb ${mirror%/debian}/debian-security bookworm-security main" >"$debian/etc/apt/sources.list"
 cp -r build/package/check "$debian/root/check"
-cp "$here/check_package.sh" "$debian/root/check/"
 run_in "$debian" bash -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2 >/dev/null 2>&1 &&
   exec /root/check/check_package.sh /root/check'

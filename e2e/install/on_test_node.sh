@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
-# check_package.sh in the test node: a machine of its own with systemd, so that the unit, its restart under
-# pods and the removal that waits for them are real. `e2e/test-node/node.sh up` starts the node.
+# check_package.sh and check_installer.sh in the test node: a machine of its own with systemd, so that the unit,
+# its restart under pods, the removal that waits for them and the kubelet are real.
+# usage: on_test_node.sh [package|installer]
+# environment: CATAMARAN_CHECK_HANDLERS (ns); CATAMARAN_NODE_BUILD and others of e2e/test-node/node.sh
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 cd "$here/../.."
-[[ -d build/package/check ]] || "$here/make_files.sh" build/package/check
-cp "$here/check_package.sh" build/package/check/
+build=${CATAMARAN_NODE_BUILD:-build}
+[[ -d $build/package/check ]] || "$here/make_files.sh" build/package/check
+cp "$here"/*.sh "$build/package/check/"
+cp "$(e2e/cluster/build.sh kubelet)/kubelet" "$build/package/kubelet"
 # The node has no network.
-rm -rf build/package/check/guest-cache
-cp -r build/guest/cache build/package/check/guest-cache
-e2e/test-node/node.sh run bash -c "cp -r '$PWD/build/package/check' /root/install-check &&
-  CATAMARAN_CHECK_HANDLERS='${CATAMARAN_CHECK_HANDLERS:-ns}' bash /root/install-check/check_package.sh /root/install-check"
+rm -rf "$build/package/check/guest-cache"
+cp -r "$build/guest/cache" "$build/package/check/guest-cache"
+check="rm -rf /root/check && cp -r build/package/check /root/check && /root/check/check"
+node() { e2e/test-node/node.sh run bash -c "$1"; }
+[[ ${1:-package} != package ]] ||
+  node "CATAMARAN_CHECK_HANDLERS='${CATAMARAN_CHECK_HANDLERS:-ns}' ${check}_package.sh /root/check"
+[[ ${1:-installer} != installer ]] || node "${check}_installer.sh /root/check build/bin build/package/kubelet"
