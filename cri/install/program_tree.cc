@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "cri/install/packed_disk.h"
 #include "sandbox/base/files.h"
 
 namespace catamaran {
@@ -61,6 +62,7 @@ Result<bool> TreesAreEqual(const HostPath& one, const HostPath& other) {
     if (!equal) return false;
   }
   if (error) return FailErrno(error.value(), "list " + one.string());
+  if (Exists((one / kPackedDisk).value())) ++count;  // there it is unpacked too
   ASSIGN_OR_RETURN(const size_t theirs, CountEntries(other.value()));
   return count == theirs;
 }
@@ -74,6 +76,7 @@ Status ReplaceTree(const HostPath& from, const HostPath& to) {
            fs::copy_options::recursive | fs::copy_options::copy_symlinks, error);
   if (error)
     return FailErrno(error.value(), fmt::format("copy {} to {}", from.string(), fresh.string()));
+  RETURN_IF_ERROR(UnpackDisk(fresh));
   // The folder's own mode is the copy's, whatever the umask is.
   if (chmod(fresh.c_str(), 0755) != 0) return FailWithErrno("chmod {}", fresh.string());
   RETURN_IF_ERROR(SyncDisk(fresh));

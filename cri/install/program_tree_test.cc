@@ -1,8 +1,10 @@
 #include "cri/install/program_tree.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -59,6 +61,36 @@ TEST_F(ProgramTree, IsEqualOnlyToItself) {
   Write(to_ / "bin/program", "one", 0755);
   Write(to_ / "more", "", 0644);
   EXPECT_FALSE(*TreesAreEqual(from_, to_)) << "one file more";
+}
+
+TEST_F(ProgramTree, HasThePackedDiskUnpackedWithItsHoles) {
+  Write(from_ / "guest/writable.img", "first", 0644);
+  const std::string disk = (from_ / "guest/writable.img").string();
+  constexpr off_t kSize = off_t{8} << 30;
+  ASSERT_EQ(truncate(disk.c_str(), kSize), 0);
+  const int fd = open(disk.c_str(), O_WRONLY);
+  ASSERT_EQ(pwrite(fd, "last", 4, kSize - 4), 4);
+  close(fd);
+  const std::string pack = "cd " + (from_ / "guest").string() +
+                           " && tar --format=posix --sparse -cf writable.tar writable.img && rm "
+                           "writable.img";
+  ASSERT_EQ(system(pack.c_str()), 0);
+  EXPECT_LT(std::filesystem::file_size((from_ / "guest/writable.tar").value()), 1u << 20);
+  ASSERT_TRUE(ReplaceTree(from_, to_));
+  EXPECT_TRUE(*TreesAreEqual(from_, to_));
+  struct stat status;
+  ASSERT_EQ(stat((to_ / "guest/writable.img").c_str(), &status), 0);
+  EXPECT_EQ(status.st_size, kSize);
+  EXPECT_LT(status.st_blocks * 512, 1 << 20) << "holes stay";
+  const int copy = open((to_ / "guest/writable.img").c_str(), O_RDONLY);
+  char words[5] = {};
+  EXPECT_EQ(pread(copy, words, 4, kSize - 4), 4);
+  EXPECT_STREQ(words, "last");
+  EXPECT_EQ(pread(copy, words, 4, 0), 4);
+  EXPECT_STREQ(words, "firs");
+  close(copy);
+  ASSERT_EQ(unlink((to_ / "guest/writable.img").c_str()), 0);
+  EXPECT_FALSE(*TreesAreEqual(from_, to_)) << "without the disk";
 }
 
 TEST_F(ProgramTree, ThatIsAbsentLeavesTheOldOneAlone) {
