@@ -49,7 +49,8 @@ bool WaitUntilUnserved(const HostPath& socket, int wake, const std::atomic<bool>
     pollfd woken{wake, POLLIN, 0};
     poll(&woken, 1, kLookEvery);
     const ino_t now = InodeOf(socket);
-    if (now == seen && looks % kAskEvery != 0) continue;
+    // None: it may have gone before it was looked at for the first time.
+    if (now != 0 && now == seen && looks % kAskEvery != 0) continue;
     if (!IsServed(socket)) return !stopping;
     seen = now;
   }
