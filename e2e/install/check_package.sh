@@ -142,8 +142,9 @@ check_installer() {
   grep -q -- '--container-runtime-endpoint=unix:///run/catamaran/catamaran.sock' \
     "$node/etc/systemd/system/kubelet.service.d/90-catamaran.conf"
   [[ $(readlink "$node/usr/local/bin/catamaran") == /opt/catamaran/bin/catamaran ]]
-  ! "${job[@]}" "$node" "$logs/job2" node install --host /host --kubelet next | grep -qE 'wrote|put the' ||
-    die "a second install changes something"
+  "${job[@]}" "$node" "$logs/job2" node install --host /host --kubelet next >"$files/job.log" ||
+    { cat "$files/job.log"; die "a second install fails"; }
+  ! grep -E 'wrote|put the' "$files/job.log" || die "a second install changes something"
   "${job[@]}" "$node" "$logs/job3" node remove --host /host --purge
   [[ -z $(find "$node" -not -type d) ]] || die "left on the node: $(find "$node" -not -type d)"
   rm -rf "$node"
