@@ -49,6 +49,24 @@ TEST_F(PodResize, ReachesTheShimAndIsShownAlsoByTheNextDaemon) {
   EXPECT_EQ(InfoOf(pod)["resources"]["cpu_shares"], "512");
 }
 
+// As the kubelet says it of a pod with an overhead and without limits: cgroup v1, then v2.
+TEST_F(PodResize, OfAPodWithoutAMemoryLimitLeavesItWithoutOne) {
+  const std::string pod = *Run("a");
+  constexpr int64_t kOverhead = 128 << 20;
+  for (const int64_t unlimited : {int64_t{0x7ffffffffffff000}, int64_t{-1}}) {
+    for (const int64_t less : {int64_t{0}, kOverhead}) {
+      auto request = Resize(pod);
+      request.mutable_resources()->set_memory_limit_in_bytes(unlimited - less);
+      request.mutable_resources()->set_cpu_quota(-1 - less / kOverhead);
+      ASSERT_OK(UpdatePodSandboxResources(request, Call(), *pods_));
+      const auto update = world_->Find(pod)->updates.back();
+      EXPECT_EQ(update.resources().memory_limit_bytes(), 0) << unlimited - less;
+      EXPECT_EQ(update.resources().cpu_quota_us(), -1);
+      EXPECT_FALSE(InfoOf(pod)["resources"].contains("memory_limit_in_bytes"));
+    }
+  }
+}
+
 TEST_F(PodResize, BeginsWithWhatThePodWasMadeWith) {
   auto request = PodRequest("a");
   request.mutable_config()->mutable_linux()->mutable_resources()->set_cpu_shares(100);

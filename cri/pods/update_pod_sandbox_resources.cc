@@ -10,6 +10,16 @@
 namespace catamaran {
 namespace {
 
+// The kubelet names what the pod's group has now, less the pod's overhead. Where it has no memory
+// limit that is a number next to 2^63 (cgroup v1) or below zero (v2), and where it has no quota,
+// one below -1.
+void ForgetMissingLimits(v1::LinuxContainerResources* resources) {
+  constexpr int64_t kNoLimit = int64_t{1} << 62;
+  const int64_t memory = resources->memory_limit_in_bytes();
+  if (memory < 0 || memory >= kNoLimit) resources->clear_memory_limit_in_bytes();
+  if (resources->cpu_quota() < 0) resources->set_cpu_quota(-1);
+}
+
 Result<spec::Resources> Translate(const v1::LinuxContainerResources& asked,
                                   const std::string& field, const HandlerConfig& handler,
                                   const HostFacts& host) {
@@ -39,8 +49,10 @@ Result<pod::UpdateResourcesRequest> Translate(const v1::UpdatePodSandboxResource
 }  // namespace
 
 Result<v1::UpdatePodSandboxResourcesResponse> UpdatePodSandboxResources(
-    const v1::UpdatePodSandboxResourcesRequest& request, const CallContext& call, Pods& pods) {
-  ASSIGN_OR_RETURN(auto pod, RequirePod(pods, "pod_sandbox_id", request.pod_sandbox_id()));
+    const v1::UpdatePodSandboxResourcesRequest& asked, const CallContext& call, Pods& pods) {
+  ASSIGN_OR_RETURN(auto pod, RequirePod(pods, "pod_sandbox_id", asked.pod_sandbox_id()));
+  v1::UpdatePodSandboxResourcesRequest request = asked;
+  if (request.has_resources()) ForgetMissingLimits(request.mutable_resources());
   ASSIGN_OR_RETURN(const auto update, Translate(request, *pod, pods));
   ASSIGN_OR_RETURN(auto turn, Turn::Take(pod, pod->resizing, call.deadline, call));
   ASSIGN_OR_RETURN(const PodInUse in_use, UsePod(pods, pod, call));
