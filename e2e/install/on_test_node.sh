@@ -16,5 +16,5 @@ cp -r "$build/guest/cache" "$build/package/check/guest-cache"
 check="rm -rf /root/check && cp -r build/package/check /root/check && /root/check/check"
 node() { e2e/test-node/node.sh run bash -c "$1"; }
 [[ ${1:-package} != package ]] ||
-  node "CATAMARAN_CHECK_HANDLERS='${CATAMARAN_CHECK_HANDLERS:-ns}' ${check}_package.sh /root/check"
+  node "export CATAMARAN_CHECK_HANDLERS='${CATAMARAN_CHECK_HANDLERS:-ns}'; ${check}_package.sh /root/check"
 [[ ${1:-installer} != installer ]] || node "${check}_installer.sh /root/check build/bin build/package/kubelet"
