@@ -325,7 +325,8 @@ TEST_P(UserNamespaces, LimitsAndStatsAreThePods) {
   const std::string id = StartSleeper(pod);
   const auto groups = ReadFile("/proc/" + std::to_string(PidOf(id)) + "/cgroup");
   ASSERT_TRUE(groups);
-  EXPECT_NE(groups->find(pod + "/" + id), std::string::npos)
+  const std::string group = pod + (world().paths().systemd ? ".scope/pod/" : "/") + id;
+  EXPECT_NE(groups->find(group), std::string::npos)
       << "in the pod's group, where the kubelet limits it: " << *groups;
   v1::ContainerStatsRequest request;
   request.set_container_id(id);
