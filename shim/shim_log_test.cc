@@ -218,6 +218,8 @@ class HangingLogDisk : public ShimProcessTest {
     ASSERT_TRUE(Start("stuck"));
   }
   void TearDown() override {
+    // First, or it starts another one, which opens its logs in the folder that goes.
+    KillShim();
     if (writer_ > 0) kill(writer_, SIGKILL);
     ShimProcessTest::TearDown();
   }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -85,7 +87,8 @@ class ShimProcessTest : public testing::Test {
     client_.reset();
     manager_.reset();
     KillShim();
-    ASSERT_TRUE(RemoveTree(folder_));
+    const auto removed = RemoveTree(folder_);
+    ASSERT_TRUE(removed) << removed.error().message;
   }
   void NewManager() {
     auto manager = ShimManager::Create({CATAMARAN_SHIM});
@@ -130,7 +133,13 @@ class ShimProcessTest : public testing::Test {
     return state ? state->shim : 0;
   }
   void KillShim() {
-    if (const pid_t pid = ShimPid(); pid > 0) kill(pid, SIGKILL);
+    const pid_t pid = ShimPid();
+    if (pid <= 0) return;
+    const UniqueFd shim(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    kill(pid, SIGKILL);
+    // Until then it may be amid a write to its folder.
+    pollfd dead{shim.get(), POLLIN, 0};
+    if (shim.valid()) poll(&dead, 1, 30'000);
   }
 
   const std::filesystem::path folder_ =
