@@ -93,6 +93,7 @@ func TestOverheadIsThePods(t *testing.T) {
 	s := newSpace(t, "vm")
 	s.runPod("sized", guaranteedPod)
 	s.equal("overhead", s.field("pod/sized", ".spec.overhead.memory"), "128Mi")
+	s.equal("overhead of CPU", s.field("pod/sized", ".spec.overhead.cpu"), "50m")
 	s.equal("the pod's limit", podLimit(t, s.field("pod/sized", ".metadata.uid")), fmt.Sprint((64+128)<<20))
 }
 
