@@ -141,6 +141,7 @@ template_inputs() {
 make_root() {
   [[ -s $folder/root.img && $(cat "$folder/root.stamp" 2>/dev/null) == "$(root_inputs)" ]] && return
   say "making Debian's root file system (some minutes, once)"
+  rm -rf "$folder"/template* # of the former one, whose key is another
   "$here/make-root.sh" "$folder" || exit 1
   root_inputs >"$folder/root.stamp"
 }
