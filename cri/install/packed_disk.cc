@@ -21,18 +21,6 @@ Status Failure(const Reader& reader, const HostPath& file) {
   return Fail(ErrorCode::kInternal, "unpack {}: {}", file.string(), why != nullptr ? why : "");
 }
 
-Status WriteAt(int fd, const char* data, size_t size, off_t offset) {
-  while (size > 0) {
-    const ssize_t written = pwrite(fd, data, size, offset);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return FailWithErrno("write {}", kUnpackedDisk);
-    data += written;
-    size -= static_cast<size_t>(written);
-    offset += written;
-  }
-  return {};
-}
-
 }  // namespace
 
 Status UnpackDisk(const HostPath& tree) {
@@ -48,15 +36,10 @@ Status UnpackDisk(const HostPath& tree) {
                    OpenFile((tree / kUnpackedDisk).value(), O_CREAT | O_TRUNC | O_WRONLY, 0644));
   if (ftruncate(disk.get(), archive_entry_size(entry)) != 0)
     return FailWithErrno("make {}", kUnpackedDisk);
-  while (true) {
-    const void* data = nullptr;
-    size_t size = 0;
-    la_int64_t offset = 0;
-    const int read = archive_read_data_block(reader.get(), &data, &size, &offset);
-    if (read == ARCHIVE_EOF) return {};
-    if (read != ARCHIVE_OK) return Failure(reader, packed);
-    RETURN_IF_ERROR(WriteAt(disk.get(), static_cast<const char*>(data), size, offset));
-  }
+  // It goes over holes by seeking: at the end there may be one, so the size is said before.
+  if (archive_read_data_into_fd(reader.get(), disk.get()) != ARCHIVE_OK)
+    return Failure(reader, packed);
+  return {};
 }
 
 }  // namespace catamaran
