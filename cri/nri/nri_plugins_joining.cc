@@ -64,9 +64,12 @@ Status NriPlugins::Start() {
   wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_.valid()) return FailWithErrno("eventfd");
   RETURN_IF_ERROR(PrepareSocketFolder(config_.socket));
-  if (!IsServed(config_.socket)) {
+  const auto begin = [this]() -> Status {
     RETURN_IF_ERROR(LaunchInstalled());
-    RETURN_IF_ERROR(Listen());
+    return Listen();
+  };
+  if (!IsServed(config_.socket)) {
+    RETURN_IF_ERROR(begin());
     acceptor_ = std::thread([this] { Accept(); });
     return {};
   }
@@ -75,10 +78,9 @@ Status NriPlugins::Start() {
   host_.notice(fmt::format(
       "nri.socket: another process listens on {}: plugins are its own until it has gone",
       config_.socket.string()));
-  acceptor_ = std::thread([this] {
+  acceptor_ = std::thread([this, begin] {
     if (!WaitUntilUnserved(config_.socket, wake_.get(), stopping_)) return;
-    Status begun = LaunchInstalled();
-    if (begun) begun = Listen();
+    const Status begun = begin();
     if (begun) return Accept();
     host_.notice(begun.error().message);
   });
