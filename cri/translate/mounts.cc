@@ -142,9 +142,7 @@ Result<spec::Mount> TranslateMount(const CriMount& mount, const std::string& fie
   RETURN_IF_ERROR(TranslateMappings(mount, field, input.sandbox, &out));
   // Without a label of the container's there is none to give, as with other runtimes.
   const auto& security = input.config.linux().security_context();
-  const auto& label = security.selinux_options();
-  const bool has_label = !security.privileged() && !(label.user().empty() && label.role().empty() &&
-                                                     label.type().empty() && label.level().empty());
+  const bool has_label = !security.privileged() && AsksForALabel(security.selinux_options());
   out.set_selinux_relabel(mount.selinux_relabel() && input.host.selinux && has_label &&
                           out.has_host_path() && !IsVm(input.handler));
   return out;

@@ -35,6 +35,8 @@ Status TranslateSecurity(const ContainerInput& input, spec::ContainerSpec* out);
 Status TranslateSandboxSecurity(const runtime::v1::LinuxSandboxSecurityContext& context,
                                 const HandlerConfig& handler, const HostFacts& host,
                                 spec::SandboxSpec* out);
+// Whether it says anything of a label.
+bool AsksForALabel(const runtime::v1::SELinuxOption& option);
 // mounts.cc
 Status TranslateMounts(const ContainerInput& input, spec::ContainerSpec* out);
 // devices.cc

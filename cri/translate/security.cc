@@ -79,9 +79,9 @@ std::string LabelOf(const LabelParts& parts) {
 // What is left out is what the host gives to containers: a level alone is what most pods ask for.
 Result<std::string> SelinuxLabel(const runtime::v1::SELinuxOption& option, const HostFacts& host,
                                  bool available, const char* without) {
+  if (!AsksForALabel(option)) return std::string();
   LabelParts parts{option.user(), option.role(), option.type(), option.level()};
   const std::string label = fmt::format("{}", fmt::join(parts, ":"));
-  if (label == ":::") return std::string();
   // A level alone confines nothing: it keeps pods apart where SELinux does. Pods that are to run on
   // either kind of host ask for one, those of Kubernetes' conformance tests too.
   const bool confines = !(option.user().empty() && option.role().empty() && option.type().empty());
@@ -131,6 +131,11 @@ Status TranslatePrivileged(const ContainerInput& input,
 }
 
 }  // namespace
+
+bool AsksForALabel(const runtime::v1::SELinuxOption& option) {
+  return !(option.user().empty() && option.role().empty() && option.type().empty() &&
+           option.level().empty());
+}
 
 Status TranslateSecurity(const ContainerInput& input, spec::ContainerSpec* out) {
   const auto& context = input.config.linux().security_context();
