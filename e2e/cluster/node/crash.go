@@ -29,7 +29,10 @@ func (c *Cluster) CrashNode() error {
 	if err := forgetNetwork(); err != nil {
 		return err
 	}
-	return c.World.forgetGroups()
+	if err := c.World.removeGroups(time.Minute); err != nil {
+		return err
+	}
+	return c.World.makeCgroups()
 }
 
 // RestartNode starts what runs on a node, as its boot would.
@@ -124,18 +127,4 @@ func forgetNetwork() error {
 		}
 	}
 	return nil
-}
-
-func (w *World) forgetGroups() error {
-	end := time.Now().Add(time.Minute)
-	for groups := w.Groups(); len(groups) > 0; groups = w.Groups() {
-		if time.Now().After(end) {
-			return fmt.Errorf("control groups that do not go: %v", groups)
-		}
-		for i := len(groups) - 1; i >= 0; i-- {
-			_ = syscall.Rmdir(groups[i])
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return w.makeCgroups()
 }

@@ -255,19 +255,25 @@ func (w *World) remove() {
 	if bySystemd() {
 		stopSlices()
 	}
-	for attempt := 0; attempt < 100; attempt++ {
-		groups := w.Groups()
-		for i := len(groups) - 1; i >= 0; i-- {
-			_ = syscall.Rmdir(groups[i])
-		}
-		if len(groups) == 0 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	_ = w.removeGroups(5 * time.Second)
 	if os.Getenv("CATAMARAN_E2E_KEEP") == "" {
 		_ = os.RemoveAll(w.Folder)
 	}
+}
+
+// removeGroups removes the world's groups, in which processes may still be dying.
+func (w *World) removeGroups(patience time.Duration) error {
+	end := time.Now().Add(patience)
+	for groups := w.Groups(); len(groups) > 0; groups = w.Groups() {
+		if time.Now().After(end) {
+			return fmt.Errorf("control groups that do not go: %v", groups)
+		}
+		for i := len(groups) - 1; i >= 0; i-- {
+			_ = syscall.Rmdir(groups[i])
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil
 }
 
 func removeDeadWorlds(prefix string) {
