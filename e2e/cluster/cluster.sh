@@ -18,7 +18,7 @@ up() {
   ! is_up || fail "it is up already: ./dev cluster shell, or first ./dev cluster down"
   local kubernetes waiting=0
   kubernetes=$("$here/build.sh" cluster)
-  "$here/dns/build.sh" "$kubernetes"
+  "$here/build_module.sh" "$kubernetes" coredns dns .
   "$here/go.sh" build -o "$build/tests/cluster_up" ./up
   rm -f "$state"
   setsid "$build/tests/cluster_up" -state "$state" -programs "$build/bin" -kubernetes "$kubernetes" \

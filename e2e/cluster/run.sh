@@ -15,9 +15,9 @@ esac
 CATAMARAN_KUBERNETES=$("$here/build.sh" "$package")
 export CATAMARAN_KUBERNETES CATAMARAN_PROGRAMS=$build/bin CATAMARAN_MANIFESTS=$here/../../manifests
 if [[ $package == cluster ]]; then
-  "$here/dns/build.sh" "$CATAMARAN_KUBERNETES"
-  CATAMARAN_METRICS_SERVER=$("$here/metrics-server/build.sh")
-  export CATAMARAN_METRICS_SERVER
+  "$here/build_module.sh" "$CATAMARAN_KUBERNETES" coredns dns .
+  "$here/build_module.sh" "$CATAMARAN_KUBERNETES" metrics-server metrics-server sigs.k8s.io/metrics-server/cmd/metrics-server
+  export CATAMARAN_METRICS_SERVER=$CATAMARAN_KUBERNETES/metrics-server
 fi
 
 start=$SECONDS

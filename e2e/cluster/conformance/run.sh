@@ -25,16 +25,12 @@ install_tools() {
   [[ ${#packages[@]} -eq 0 ]] || apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
 }
 
-# build_image_program NAME PACKAGE [-C MODULE]: one that its image has, beside Kubernetes' programs.
-build_image_program() {
-  [[ -x $kubernetes/$1 ]] || "$here/../go.sh" "${@:3}" build -ldflags '-s -w' -o "$kubernetes/$1" "$2"
-}
-
 install_tools
 kubernetes=$("$here/../build.sh" cluster ginkgo e2e.test)
-"$here/../dns/build.sh" "$kubernetes"
-build_image_program nnp k8s.io/kubernetes/test/images/nonewprivs
-build_image_program sample-apiserver k8s.io/sample-apiserver -C "$here/sample-apiserver"
+"$here/../build_module.sh" "$kubernetes" coredns dns .
+# Programs of the suite's images.
+"$here/../build_module.sh" "$kubernetes" nnp . k8s.io/kubernetes/test/images/nonewprivs
+"$here/../build_module.sh" "$kubernetes" sample-apiserver conformance/sample-apiserver k8s.io/sample-apiserver
 "$here/../go.sh" test ./conformance ./node
 "$here/../go.sh" build -o "$build/tests/conformance" ./conformance
 exec "$build/tests/conformance" -programs "$build/bin" -kubernetes "$kubernetes" -table "$here/$subject.tsv" \

@@ -19,7 +19,7 @@ var dnsManifest string
 // startDNS runs the cluster's DNS server, a workload like any other, and returns once it answers.
 func (c *Cluster) startDNS() error {
 	if program := filepath.Join(c.options.Kubernetes, dnsProgram); !exists(program) {
-		return fmt.Errorf("no DNS server: e2e/cluster/dns/build.sh makes %s", program)
+		return fmt.Errorf("no DNS server: e2e/cluster/build_module.sh makes %s", program)
 	}
 	manifest := strings.NewReplacer("$IMAGE", dnsImage, "$ADDRESS", dnsService).Replace(dnsManifest)
 	apply := c.KubectlCommand("apply", "-f", "-")
