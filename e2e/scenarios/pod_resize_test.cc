@@ -27,13 +27,18 @@ class PodResizeTest : public PodTest {
     EXPECT_TRUE(reply.ok()) << reply.message();
     return nlohmann::json::parse(reply->info().at("info"));
   }
-  // The host's limit of the pod's own group, whichever cgroup version has the controller.
-  std::string HostLimit(const std::string& pod) {
+  // A file of the pod's own group on the host, by its name in the version that has the controller.
+  std::string HostFile(const std::string& pod, const std::string& v1, const std::string& v2) {
     const std::string group = InfoOf(pod)["cgroup"];
-    for (const auto& file : {"/sys/fs/cgroup/memory" + group + "/memory.limit_in_bytes",
-                             "/sys/fs/cgroup" + group + "/memory.max"})
-      if (auto text = ReadFile(file)) return text->substr(0, text->find('\n'));
-    return "no such group";
+    const std::string file = "/sys/fs/cgroup/memory" + group + "/" + v1;
+    return Exists(file) ? file : "/sys/fs/cgroup" + group + "/" + v2;
+  }
+  std::string HostLimitFile(const std::string& pod) {
+    return HostFile(pod, "memory.limit_in_bytes", "memory.max");
+  }
+  std::string HostLimit(const std::string& pod) {
+    auto text = ReadFile(HostLimitFile(pod));
+    return text ? text->substr(0, text->find('\n')) : text.error().message;
   }
 };
 
@@ -89,6 +94,25 @@ TEST_P(PodResizeTest, AMachineDoesNotGrowAndSaysSo) {
   auto container = cri().UpdateContainerResources(update);
   EXPECT_EQ(container.code(), ErrorCode::kFailedPrecondition) << container.message();
   EXPECT_NE(container.message().find("virtual machine"), std::string::npos) << container.message();
+}
+
+TEST_P(PodResizeTest, AMachineThatTheHostsOomKillerEndsIsCalledOomKilled) {
+  if (!on_vm()) GTEST_SKIP() << "there is no machine";
+  const std::string pod = RunPod();
+  const std::string neighbour = StartSleeper(pod, "neighbour");
+  // Takes what the guest has, once the host no longer has it.
+  const std::string hog = CreateAndStart(pod, ShellConfig("hog", "sleep 2; exec tail /dev/zero"));
+  const auto usage = ReadFile(HostFile(pod, "memory.usage_in_bytes", "memory.current"));
+  ASSERT_TRUE(usage) << usage.error().message;
+  ASSERT_TRUE(WriteExisting(HostLimitFile(pod), std::to_string(std::stoll(*usage) + 4 * kMiB)));
+  for (const std::string& container : {hog, neighbour}) {
+    ASSERT_TRUE(WaitUntil([&] { return StatusOf(container).state() == v1::CONTAINER_EXITED; }));
+    const auto status = StatusOf(container);
+    EXPECT_EQ(status.exit_code(), 137);
+    EXPECT_EQ(status.reason(), "OOMKilled");
+    EXPECT_NE(status.message().find("the host's OOM killer"), std::string::npos)
+        << status.message();
+  }
 }
 
 CATAMARAN_ON_EVERY_HANDLER(PodResizeTest);

@@ -212,6 +212,21 @@ Result<Cgroup> CgroupTree::OpenGroup(const std::string& path) const {
   return Cgroup(shared_from_this(), path, std::move(directories));
 }
 
+Result<Cgroup> CgroupTree::OpenOwnGroup() const {
+  ASSIGN_OR_RETURN(const std::string text, ReadFile("/proc/self/cgroup"));
+  std::string path;
+  for (const auto& line : Split(text, '\n')) {
+    const auto fields = Split(line, ':');  // the path itself may hold more of them
+    if (fields.size() < 3) continue;
+    const auto controllers = Split(fields[1], ',');
+    const bool has_memory =
+        std::find(controllers.begin(), controllers.end(), "memory") != controllers.end();
+    if (has_memory || (fields[1].empty() && path.empty()))
+      path = line.substr(fields[0].size() + fields[1].size() + 2);
+  }
+  return OpenGroup(path);
+}
+
 bool CgroupTree::Exists(const std::string& path) const { return OpenGroup(path).has_value(); }
 
 }  // namespace catamaran

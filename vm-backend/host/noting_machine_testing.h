@@ -35,7 +35,7 @@ class NotingMachine final : public VirtualMachine {
   void Claim(const spec::SandboxSpec&, Done done) override { done({}); }
   pod::PrepareSandboxResponse suits() const override { return {}; }
   void Kill(Done done) override { done({}); }
-  void OnExit(UniqueFunction<void(std::string)>) override {}
+  void OnExit(UniqueFunction<void(MachineEnd)>) override {}
   bool shares_host_files() const override { return false; }
   std::string writable_disk_serial() const override { return ""; }
   std::map<std::string, std::string> details() const override { return {}; }

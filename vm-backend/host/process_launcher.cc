@@ -42,7 +42,7 @@ class LocalAgent final : public VirtualMachine {
     waiting_.push_back(std::move(done));
     (void)process_->Kill();
   }
-  void OnExit(UniqueFunction<void(std::string)> callback) override {
+  void OnExit(UniqueFunction<void(MachineEnd)> callback) override {
     on_exit_ = std::move(callback);
   }
   bool shares_host_files() const override { return true; }
@@ -59,12 +59,13 @@ class LocalAgent final : public VirtualMachine {
     const bool killed = killed_;
     for (auto& done : waiting) done({});
     if (!killed && on_exit)
-      on_exit(fmt::format("the local agent ended (exit code {})", end.exit_code));
+      on_exit({.reason = fmt::format("the local agent ended (exit code {})", end.exit_code),
+               .signal = end.signal});
   }
 
   UniqueFd channel_;
   std::unique_ptr<VmmProcess> process_;
-  UniqueFunction<void(std::string)> on_exit_;
+  UniqueFunction<void(MachineEnd)> on_exit_;
   std::vector<Done> waiting_;
   bool killed_ = false;
   bool ended_ = false;

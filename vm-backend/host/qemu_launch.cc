@@ -221,7 +221,7 @@ void QemuLaunch::Clone(const Template& found) {
       self->Boot("the clone failed: " + why);
     });
   };
-  vm_->OnExit(fall_back);
+  vm_->OnExit([fall_back](const MachineEnd& end) { fall_back(end.reason); });
   restoring_ =
       QemuStateTransfer::Begin(loop_, *vm_, "migrate-incoming", state->get(), [=](Status restored) {
         if (!restored) return fall_back(restored.error().message);

@@ -41,8 +41,8 @@ class Making : public std::enable_shared_from_this<Making> {
     ASSIGN_OR_RETURN(state_, MakeTemplateFile("catamaran-template-state", 0));
     start.memory = memory;
     ASSIGN_OR_RETURN(vm_, QemuVm::Start(loop_, start));
-    vm_->OnExit([self = shared_from_this()](const std::string& reason) {
-      self->Finish(Fail(ErrorCode::kInternal, "{}", reason));
+    vm_->OnExit([self = shared_from_this()](const MachineEnd& end) {
+      self->Finish(Fail(ErrorCode::kInternal, "{}", end.reason));
     });
     StreamChannelOptions options;
     options.role = StreamChannelOptions::Role::kClient;

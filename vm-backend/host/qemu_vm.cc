@@ -221,7 +221,7 @@ void QemuVm::Claim(const spec::SandboxSpec& sandbox, Done done) {
   });
 }
 
-void QemuVm::OnExit(UniqueFunction<void(std::string reason)> callback) {
+void QemuVm::OnExit(UniqueFunction<void(MachineEnd end)> callback) {
   on_exit_ = std::move(callback);
 }
 
@@ -242,9 +242,9 @@ void QemuVm::Ended(ProcessEnd end) {
   auto waiting = std::move(waiting_for_end_);
   auto on_exit = std::move(on_exit_);
   const bool killed = killed_;
-  const std::string reason = ended_;
+  MachineEnd how{.reason = ended_, .signal = end.signal};
   for (auto& done : waiting) done({});
-  if (!killed && on_exit) on_exit(reason);
+  if (!killed && on_exit) on_exit(std::move(how));
 }
 
 }  // namespace catamaran

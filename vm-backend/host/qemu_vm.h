@@ -37,7 +37,7 @@ class QemuVm final : public VirtualMachine {
   void Claim(const spec::SandboxSpec& sandbox, Done done) override;
   pod::PrepareSandboxResponse suits() const override { return suits_; }
   void Kill(Done done) override;
-  void OnExit(UniqueFunction<void(std::string reason)> callback) override;
+  void OnExit(UniqueFunction<void(MachineEnd end)> callback) override;
   bool shares_host_files() const override { return false; }
   std::string writable_disk_serial() const override { return writable_serial_; }
   std::map<std::string, std::string> details() const override { return details_; }
@@ -77,7 +77,7 @@ class QemuVm final : public VirtualMachine {
   bool killed_ = false;
   std::string ended_;  // why; empty while it runs
   std::vector<Done> waiting_for_end_;
-  UniqueFunction<void(std::string)> on_exit_;
+  UniqueFunction<void(MachineEnd)> on_exit_;
 };
 
 }  // namespace catamaran

@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <chrono>
+#include <csignal>
 
 #include "sandbox/protocol/stream_channel.h"
 #include "vm-backend/host/agent_channel_limits.h"
@@ -35,16 +36,25 @@ int64_t NowNs() {
 }
 
 pod::Event KilledEvent(const std::string& container, const std::string& exec,
-                       const std::string& reason) {
+                       const std::string& reason, bool oom = false) {
   pod::Event event;
   auto& exited = *event.mutable_exited();
   exited.mutable_process()->set_container_id(container);
   exited.mutable_process()->set_exec_id(exec);
   exited.mutable_exit()->set_exit_code(128 + 9);
   exited.mutable_exit()->set_signal(9);
+  exited.mutable_exit()->set_oom_killed(oom);
   exited.mutable_exit()->set_exited_at_ns(NowNs());
   exited.mutable_exit()->set_message(reason);
   return event;
+}
+
+// Whether the OOM killer was at work in this process's group, where the VMM is as well.
+bool OomKilledHere() {
+  const auto tree = CgroupTree::Open();
+  const auto group = tree ? (*tree)->OpenOwnGroup() : tl::unexpected<Error>(tree.error());
+  const auto kills = group ? group->OomKills() : tl::unexpected<Error>(group.error());
+  return kills && *kills > 0;
 }
 
 }  // namespace
@@ -101,7 +111,7 @@ void VmBackend::MachineLaunched(std::unique_ptr<VirtualMachine> machine) {
   machine_ = std::move(machine);
   for (const auto& [key, value] : machine_->details()) step_.Note(key, value);
   BeginStep("agent answers");
-  machine_->OnExit([this](const std::string& reason) { MachineGone(reason); });
+  machine_->OnExit([this](const MachineEnd& end) { MachineGone(end); });
   disks_ = std::make_unique<ImageDisks>(*machine_);
   devices_ = std::make_unique<BlockDevices>(loop_, *machine_);
   if (!machine_->shares_host_files() && make_volumes_) {
@@ -194,12 +204,18 @@ void VmBackend::FailStart(Error error) {
 // The channel closes a moment before the machine's own end is seen, which says more.
 void VmBackend::AgentGone(const std::string& reason) {
   if (state_ == State::kGone) return;
-  auto timer = loop_.RunAfter(kEndPatience, [this, reason] { MachineGone(reason); });
-  if (!timer) return MachineGone(reason);
+  auto timer = loop_.RunAfter(kEndPatience, [this, reason] { MachineGone({reason}); });
+  if (!timer) return MachineGone({reason});
   gone_timer_ = std::move(*timer);
 }
 
-void VmBackend::MachineGone(const std::string& reason) {
+void VmBackend::MachineGone(const MachineEnd& end) {
+  const bool oom = end.signal == SIGKILL && OomKilledHere();
+  const std::string reason =
+      oom ? end.reason +
+                ": the host's OOM killer ended it, the pod's memory limit with its "
+                "overhead is too small for the machine"
+          : end.reason;
   if (state_ == State::kStarting || state_ == State::kPreparing) {
     // The commonest cause is a kernel and an initramfs that do not fit.
     return FailStart(Error{ErrorCode::kUnavailable, 0, reason}.While(
@@ -211,9 +227,10 @@ void VmBackend::MachineGone(const std::string& reason) {
   gone_reason_ = reason;
   std::vector<pod::Event> events;
   for (const auto& [container, exec] : execs_)
-    events.push_back(KilledEvent(container, exec, reason));
+    events.push_back(KilledEvent(container, exec, reason, oom));
   for (const auto& [id, container] : containers_)
-    if (container.status.state() == spec::RUNNING) events.push_back(KilledEvent(id, "", reason));
+    if (container.status.state() == spec::RUNNING)
+      events.push_back(KilledEvent(id, "", reason, oom));
   pod::Event failed;
   failed.mutable_failed()->set_reason(reason);
   events.push_back(failed);

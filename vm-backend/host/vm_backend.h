@@ -87,7 +87,7 @@ class VmBackend final : public SandboxBackend {
   spec::SandboxSpec GuestSandbox() const;
   void FailStart(Error error);
   void AgentGone(const std::string& reason);
-  void MachineGone(const std::string& reason);
+  void MachineGone(const MachineEnd& end);
   void ReleaseMachine(Done done);
 
   void ShareMounts(const std::string& id, Done done);

@@ -25,6 +25,12 @@ struct VmDisk {
   std::vector<Extent> extents;
 };
 
+// How a machine ended that was not killed by its owner.
+struct MachineEnd {
+  std::string reason;  // for people
+  int signal = 0;      // which killed its process, or 0
+};
+
 // One running machine with an agent in it. Everything is called on the loop's thread; destroying
 // it kills the machine and removes what was made for it.
 class VirtualMachine {
@@ -58,8 +64,8 @@ class VirtualMachine {
   // Ends the machine: done once its processes are gone. Idempotent.
   virtual void Kill(Done done) = 0;
 
-  // Called once when the machine ends without Kill, with a reason for people.
-  virtual void OnExit(UniqueFunction<void(std::string reason)> callback) = 0;
+  // Called once when the machine ends without Kill.
+  virtual void OnExit(UniqueFunction<void(MachineEnd end)> callback) = 0;
 
   // The agent is an ordinary process of this host: paths of the host mean the same to it.
   virtual bool shares_host_files() const = 0;
