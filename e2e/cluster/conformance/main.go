@@ -25,6 +25,7 @@ type options struct {
 	skip    string
 	update  bool
 	again   bool
+	untried bool
 	procs   int
 	limit   time.Duration
 	report  string
@@ -40,11 +41,12 @@ func main() {
 	flag.StringVar(&o.skip, "skip", "", "which of them not, for this run: a regular expression")
 	flag.BoolVar(&o.update, "update", false, "write what was seen into the table; reasons that are there stay")
 	flag.BoolVar(&o.again, "again", false, "with -update: only those that the table has and that did not pass")
+	flag.BoolVar(&o.untried, "untried", false, "with -update: only those that the table has not")
 	flag.DurationVar(&o.limit, "limit", 4*time.Hour, "when to end the run; specs that had no turn keep their rows")
 	flag.IntVar(&o.procs, "procs", 3, "specs at a time, of those that are not [Serial]")
 	flag.StringVar(&o.report, "report", "", "also keep JUnit's report in this file")
 	flag.Parse()
-	if o.table == "" || !complete() || (o.again && !o.update) {
+	if o.table == "" || !complete() || ((o.again || o.untried) && !o.update) || (o.again && o.untried) {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -97,11 +99,12 @@ func run(world *node.World, o options) (ok bool, err error) {
 }
 
 // chosen are the patterns of which specs have a turn, beside what the command line says. A run that compares
-// skips those that are known not to pass, so that none waits for what never comes; -again tries only them.
+// skips those that are known not to pass, so that none waits for what never comes; -again tries only them,
+// -untried only what has no row.
 func chosen(expected table, o options) (focus, skip string) {
 	var names []string
 	for name, row := range expected {
-		if row.result != passed {
+		if row.result != passed || o.untried {
 			names = append(names, regexp.QuoteMeta(name)+"$")
 		}
 	}
@@ -109,7 +112,7 @@ func chosen(expected table, o options) (focus, skip string) {
 	switch {
 	case o.again:
 		return pattern, ""
-	case o.update:
+	case o.update && !o.untried:
 		return o.focus, ""
 	default:
 		return o.focus, pattern
