@@ -96,6 +96,23 @@ TEST_P(Network, ThePodHasEth0LoopbackAndADefaultRoute) {
   EXPECT_NE(Output(id, "ip route").find("default"), std::string::npos);
 }
 
+// NodeLocal DNSCache and others have an address on one.
+TEST_P(Network, APrivilegedContainerMakesADummyLinkWhereThereWasNone) {
+  if (!on_vm() && RunProgram({"/usr/bin/unshare", "--net", "/sbin/ip", "link", "add", "dummy1",
+                              "type", "dummy"})
+                          .exit_code != 0)
+    GTEST_SKIP() << "this machine's kernel has no dummy links";
+  auto pod_config = PodConfig();
+  pod_config.mutable_linux()->mutable_security_context()->set_privileged(true);
+  auto config = ShellConfig("privileged", "exec sleep 1000");
+  config.mutable_linux()->mutable_security_context()->set_privileged(true);
+  const std::string id = CreateAndStart(RunPod(pod_config), config);
+  EXPECT_EQ(Output(id,
+                   "ip -o link | grep -c dummy; ip link add dummy1 type dummy && "
+                   "ip addr add 169.254.20.10/32 dev dummy1 && ip link del dummy1 && echo made"),
+            "0\nmade\n");
+}
+
 TEST_P(Network, AnAddressIsFreeAgainAfterItsPod) {
   const std::string pod = RunPod();
   const std::string ip = IpOf(pod);

@@ -11,6 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -55,10 +56,12 @@ Status LoadModules() {
   auto order = ReadFile("/modules/order", 64 << 10);
   if (!order) return {};  // everything is built into this kernel
   RETURN_IF_ERROR(CheckModulesFitTheKernel());
-  std::istringstream names(*order);
-  for (std::string name; std::getline(names, name);) {
+  std::istringstream lines(*order);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find(' '));
+    const std::string parameters = line.substr(std::min(line.size(), name.size() + 1));
     ASSIGN_OR_RETURN(UniqueFd module, OpenFile("/modules/" + name, O_RDONLY));
-    if (syscall(SYS_finit_module, module.get(), "", 0) != 0 && errno != EEXIST)
+    if (syscall(SYS_finit_module, module.get(), parameters.c_str(), 0) != 0 && errno != EEXIST)
       return FailWithErrno("load the module {}", name);
     // Its text is in the kernel now; the initramfs is memory.
     RETURN_IF_ERROR(RemoveIfExists("/modules/" + name));

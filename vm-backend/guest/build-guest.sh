@@ -26,8 +26,9 @@ set -euo pipefail
 # What the guest loads, in this order, each after what it depends on. Everything a pod may need is in the
 # template's memory already: loading a module in a clone costs ten times its share of the template.
 MODULES=(virtio_pci virtio_console virtio_scsi sd_mod virtio_net erofs overlay fuse
-         af_packet tun veth bridge nf_tables binfmt_misc)
-OPTIONAL_MODULES=(af_packet tun veth bridge nf_tables binfmt_misc)  # absent from some kernels
+         af_packet tun veth bridge dummy nf_tables binfmt_misc)
+OPTIONAL_MODULES=(af_packet tun veth bridge dummy nf_tables binfmt_misc)  # absent from some kernels
+declare -A PARAMETERS=([dummy]=numdummies=0)  # a pod finds no link that it did not make
 
 fail() { echo "build-guest: $*" >&2; exit 1; }
 say() { echo "build-guest: $*"; }
@@ -125,7 +126,7 @@ module_file() {
 # Copies module $1 below $2/modules and appends it to the order file, its dependencies first.
 add_module() {
   local name=${1//-/_} root=$2 file dependency
-  grep -qsx "$name.ko" "$root/modules/order" && return
+  [ ! -e "$root/modules/$name.ko" ] || return 0
   file=$(module_file "$name")
   [ -n "$file" ] || return 1
   mkdir -p "$root/modules"
@@ -137,7 +138,7 @@ add_module() {
   for dependency in $(tr '\0' '\n' <"$root/modules/$name.ko" | sed -n 's/^depends=//p' | tr ',' ' '); do
     add_module "$dependency" "$root" || fail "module $name needs $dependency, which $package lacks"
   done
-  echo "$name.ko" >>"$root/modules/order"
+  echo "$name.ko${PARAMETERS[$name]:+ ${PARAMETERS[$name]}}" >>"$root/modules/order"
 }
 
 build_initramfs() {
