@@ -225,6 +225,17 @@ build_kubelet() {
   cmp -s "$kubernetes/kubelet" "$programs/kubelet" || cp "$kubernetes/kubelet" "$programs/kubelet"
 }
 
+# A whole cluster and Kubernetes' own suite.
+build_conformance() {
+  local kubernetes program
+  kubernetes=$("$tree/e2e/cluster/build.sh" cluster ginkgo e2e.test)
+  "$tree/e2e/cluster/build_module.sh" "$kubernetes" coredns dns .
+  "$tree/e2e/cluster/go.sh" build -o "$build/tests/conformance" ./conformance
+  for program in "$kubernetes"/*; do
+    cmp -s "$program" "$programs/${program##*/}" || cp "$program" "$programs/"
+  done
+}
+
 case ${1:-} in
   up) up ;;
   run)
@@ -234,6 +245,7 @@ case ${1:-} in
     ;;
   check)
     [[ $# -gt 1 && " ${*:2}" != *" kubelet"* ]] || build_kubelet
+    [[ " ${*:2} " != *" conformance "* ]] || build_conformance
     up
     in_tree "CATAMARAN_KUBERNETES='$programs' $(printf '%q ' "$here/checks.sh" "${@:2}")"
     ;;

@@ -76,7 +76,7 @@ func (c *Cluster) startAll() error {
 		return err
 	}
 	if err = c.Kubelet.program.waitUntil("ready as a node", kubeletLimit, func() error {
-		_, err := c.Kubectl("wait", "--for=condition=Ready", "--timeout=1s", "node/"+Name)
+		_, err := c.Kubectl("wait", "--for=condition=Ready", "--timeout=10s", "node/"+Name)
 		return err
 	}); err != nil {
 		return err

@@ -16,7 +16,7 @@ type ControlPlane struct {
 	programs []*Program // in the order of their start
 }
 
-const controlPlaneLimit = 2 * time.Minute
+const controlPlaneLimit = 3 * time.Minute
 
 // StartControlPlane makes certificates and starts everything that the kubelet is not, from the folder
 // of Kubernetes' programs. It returns once the API server is ready.

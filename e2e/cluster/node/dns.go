@@ -10,7 +10,7 @@ import (
 const (
 	dnsImage   = "registry.k8s.io/coredns/coredns:v1.15.0"
 	dnsProgram = "coredns"      // of ../dns, among Kubernetes' programs
-	dnsLimit   = "--timeout=3m" // a virtual machine without KVM is slow to start
+	dnsLimit   = "--timeout=5m" // in a virtual machine without KVM it is slow to start
 )
 
 //go:embed dns.yaml

@@ -37,7 +37,7 @@ type Kubelet struct {
 	program *Program
 }
 
-const kubeletLimit = 90 * time.Second
+const kubeletLimit = 3 * time.Minute
 
 // StartKubelet starts the kubelet on the runtime and returns once it is healthy.
 func (w *World) StartKubelet(runtime *Runtime, options KubeletOptions) (*Kubelet, error) {

@@ -31,9 +31,10 @@ func testImages(kubernetes string) ([]image, error) {
 		files:   append(shellFiles(), busybox...),
 		command: []string{"sh"},
 	}, {
-		names:      []string{PauseImage, "registry.k8s.io/pause:3.10"},
-		files:      busybox,
-		entrypoint: []string{"/bin/sleep", "2147483647"},
+		names: []string{PauseImage, "registry.k8s.io/pause:3.10"},
+		files: busybox,
+		// As the real one, it ends at SIGTERM, which a first process without a handler does not hear.
+		entrypoint: []string{"/bin/sh", "-c", "trap 'exit 0' TERM INT; sleep 2147483647 & wait"},
 	}}
 	if program := filepath.Join(kubernetes, "agnhost"); exists(program) {
 		images = append(images, agnhostImages(program, busybox)...)
@@ -70,6 +71,7 @@ func agnhostImages(program string, busybox []imageFile) []image {
 		}
 	}
 	agnhost = append(agnhost, toolFiles(agnhostTools)...)
+	agnhost = append(agnhost, imageFile{path: "bin/bash", link: "../usr/local/bin/bash"})
 	entrypoint := []string{"/agnhost"}
 	images := []image{
 		{names: []string{AgnhostImage, repository + "agnhost:2.55"}, files: agnhost, entrypoint: entrypoint, command: []string{"pause"}},
