@@ -17,7 +17,7 @@ const Row kNetworkRows[] = {
     {"nft that hangs",
      {.patience_seconds = 3,
       .break_it = [] { CoverWithScript(RealPath("/usr/sbin/nft"), "exec sleep 1000"); }},
-     {{"nftables", kMissing, "did not end in time", "nftables"}}},
+     {{"nftables", kMissing, "did not end in time", "--patience 30"}}},
     {"a host that has the pods addresses already",
      {.break_it =
           [] {

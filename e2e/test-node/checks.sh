@@ -57,7 +57,7 @@ printf 'handlers: [{name: ns, backend: ns}]\nnetwork: builtin\nroot: /var/lib/c\
 if [[ -e /sys/fs/selinux/enforce ]]; then
   check confinement 300 tests/sandbox_confinement_kernel_test
   check engine 1500 tests/namespace_backend_test
-  check doctor 120 bin/catamaran doctor --config /tmp/doctor.yaml
+  check doctor 120 bin/catamaran doctor --patience 30 --config /tmp/doctor.yaml
   # At the level of a unit's programs: a login's has all categories, and so would what containers write to.
   labels=(runcon -l s0 bash -c "tests/e2e_test --gtest_filter='On/SelinuxLabels.*/ns'")
   check selinux 900 "${labels[@]}"
@@ -77,9 +77,9 @@ check engine 1500 tests/namespace_backend_test
 # What checkpoints of containers would need of this kernel; doctor asks it too, nothing else does.
 check criu 120 criu check
 # The daemon, as an administrator and a kubelet meet it.
-check doctor 120 bin/catamaran doctor --config /tmp/doctor.yaml
+check doctor 120 bin/catamaran doctor --patience 30 --config /tmp/doctor.yaml
 printf 'cgroup_driver: systemd\n' >>/tmp/doctor.yaml
-check doctor-systemd 120 bin/catamaran doctor --config /tmp/doctor.yaml
+check doctor-systemd 120 bin/catamaran doctor --patience 30 --config /tmp/doctor.yaml
 # Not here: what sends gigabytes or thousands of sessions, which is emulation's speed alone.
 check e2e-cgroupfs 3600 tests/e2e_test --gtest_filter="$ns-*KillCounter*:*Streaming*:*/Systemd.*"
 export CATAMARAN_E2E_CGROUP_DRIVER=systemd
