@@ -26,6 +26,7 @@ type options struct {
 	update  bool
 	again   bool
 	untried bool
+	known   bool
 	procs   int
 	limit   time.Duration
 	report  string
@@ -42,11 +43,12 @@ func main() {
 	flag.BoolVar(&o.update, "update", false, "write what was seen into the table; reasons that are there stay")
 	flag.BoolVar(&o.again, "again", false, "with -update: only those that the table has and that did not pass")
 	flag.BoolVar(&o.untried, "untried", false, "with -update: only those that the table has not")
+	flag.BoolVar(&o.known, "known", false, "only those that the table says pass")
 	flag.DurationVar(&o.limit, "limit", 4*time.Hour, "when to end the run; specs that had no turn keep their rows")
 	flag.IntVar(&o.procs, "procs", 3, "specs at a time, of those that are not [Serial]")
 	flag.StringVar(&o.report, "report", "", "also keep JUnit's report in this file")
 	flag.Parse()
-	if o.table == "" || !complete() || ((o.again || o.untried) && !o.update) || (o.again && o.untried) {
+	if o.table == "" || !complete() || ((o.again || o.untried) && !o.update) || (o.again && o.untried) || (o.known && o.update) {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -100,17 +102,17 @@ func run(world *node.World, o options) (ok bool, err error) {
 
 // chosen are the patterns of which specs have a turn, beside what the command line says. A run that compares
 // skips those that are known not to pass, so that none waits for what never comes; -again tries only them,
-// -untried only what has no row.
+// -untried only what has no row, -known only those that pass.
 func chosen(expected table, o options) (focus, skip string) {
 	var names []string
 	for name, row := range expected {
-		if row.result != passed || o.untried {
+		if (row.result == passed) == o.known || o.untried {
 			names = append(names, regexp.QuoteMeta(name)+"$")
 		}
 	}
 	pattern := strings.Join(names, "|")
 	switch {
-	case o.again:
+	case o.again || o.known:
 		return pattern, ""
 	case o.update && !o.untried:
 		return o.focus, ""

@@ -49,6 +49,7 @@ func TestWhatIsKnownToFailHasNoTurn(t *testing.T) {
 		{"compare", options{focus: `\[Conformance\]`}, []string{"a new", "a one (x)"}},
 		{"update", options{focus: `\[Conformance\]`, update: true}, []string{"a new", "a one (x)", "a two (x)", "a three"}},
 		{"again", options{focus: `\[Conformance\]`, update: true, again: true}, []string{"a two (x)", "a three"}},
+		{"known", options{focus: `\[Conformance\]`, known: true}, []string{"a one (x)"}},
 		{"untried", options{focus: `\[Conformance\]`, update: true, untried: true}, []string{"a new"}},
 	} {
 		if got := turns(c.o); !reflect.DeepEqual(got, c.want) {

@@ -26,18 +26,23 @@ func testImages(kubernetes string) ([]image, error) {
 	if err != nil {
 		return nil, err
 	}
-	images := []image{{
-		names:   []string{BusyboxImage, repository + "busybox:1.36.1-1", "docker.io/library/busybox:1"},
-		files:   append(shellFiles(), busybox...),
-		command: []string{"sh"},
-	}, {
+	pause := image{
 		names: []string{PauseImage, "registry.k8s.io/pause:3.10"},
 		files: busybox,
 		// As the real one, it ends at SIGTERM, which a first process without a handler does not hear.
 		entrypoint: []string{"/bin/sh", "-c", "trap 'exit 0' TERM INT; sleep 2147483647 & wait"},
-	}}
+	}
+	images := []image{{
+		names:   []string{BusyboxImage, repository + "busybox:1.36.1-1", "docker.io/library/busybox:1"},
+		files:   append(shellFiles(), busybox...),
+		command: []string{"sh"},
+	}, pause}
 	if program := filepath.Join(kubernetes, "agnhost"); exists(program) {
-		images = append(images, agnhostImages(program, busybox)...)
+		registry, err := bundledRegistry(pause)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, agnhostImages(program, append(registry, busybox...))...)
 	}
 	for _, image := range programImages(kubernetes, busybox) {
 		if program := image.files[0]; exists(program.source) {
@@ -55,7 +60,7 @@ func shellFiles() []imageFile {
 }
 
 // agnhostImages are agnhost's own and those whose programs agnhost has as well.
-func agnhostImages(program string, busybox []imageFile) []image {
+func agnhostImages(program string, others []imageFile) []image {
 	beside := filepath.Dir(program)
 	agnhost := append([]imageFile{
 		{path: "agnhost", source: program, mode: 0o755},
@@ -64,7 +69,7 @@ func agnhostImages(program string, busybox []imageFile) []image {
 		{path: "localhost.crt", source: filepath.Join(beside, "localhost.crt"), mode: 0o644},
 		{path: "localhost.key", source: filepath.Join(beside, "localhost.key"), mode: 0o644},
 		{path: "etc/os-release", content: "NAME=\"Alpine Linux\"\n", mode: 0o644}, // what the real one is made of
-	}, busybox...)
+	}, others...)
 	for i := range agnhost { // busybox as a shell has its own nc, whatever PATH says
 		if agnhost[i].path == "bin/sh" {
 			agnhost[i].link = "../usr/local/bin/bash"
