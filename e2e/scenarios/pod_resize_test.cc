@@ -100,11 +100,13 @@ TEST_P(PodResizeTest, AMachineThatTheHostsOomKillerEndsIsCalledOomKilled) {
   if (!on_vm()) GTEST_SKIP() << "there is no machine";
   const std::string pod = RunPod();
   const std::string neighbour = StartSleeper(pod, "neighbour");
-  // Takes what the guest has, once the host no longer has it.
-  const std::string hog = CreateAndStart(pod, ShellConfig("hog", "sleep 2; exec tail /dev/zero"));
+  const std::string hog = CreateAndStart(
+      pod, ShellConfig("hog", "until [ -e /go ]; do sleep 0.1; done; exec tail /dev/zero"));
   const auto usage = ReadFile(HostFile(pod, "memory.usage_in_bytes", "memory.current"));
   ASSERT_TRUE(usage) << usage.error().message;
   ASSERT_TRUE(WriteExisting(HostLimitFile(pod), std::to_string(std::stoll(*usage) + 4 * kMiB)));
+  // It takes what the guest has and the host has not. The exec may be too much already.
+  (void)Exec(hog, {"/bin/touch", "/go"});
   for (const std::string& container : {hog, neighbour}) {
     ASSERT_TRUE(WaitUntil([&] { return StatusOf(container).state() == v1::CONTAINER_EXITED; }));
     const auto status = StatusOf(container);
