@@ -8,6 +8,7 @@ namespace catamaran::e2e {
 namespace {
 
 constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kGiB = 1 << 30;
 
 class PodResizeTest : public PodTest {
  protected:
@@ -85,12 +86,12 @@ TEST_P(PodResizeTest, AMachineDoesNotGrowAndSaysSo) {
   if (!on_vm()) GTEST_SKIP() << "there is no machine";
   const std::string pod = RunPod();
   const std::string id = StartSleeper(pod);
-  auto reply = Limit(pod, 64 * 1024 * kMiB, kOverhead);
+  auto reply = Limit(pod, 64 * kGiB, kOverhead);
   EXPECT_EQ(reply.code(), ErrorCode::kFailedPrecondition) << reply.message();
   EXPECT_NE(reply.message().find("virtual machine"), std::string::npos) << reply.message();
   v1::UpdateContainerResourcesRequest update;
   update.set_container_id(id);
-  update.mutable_linux()->set_memory_limit_in_bytes(64 * 1024 * kMiB);
+  update.mutable_linux()->set_memory_limit_in_bytes(64 * kGiB);
   auto container = cri().UpdateContainerResources(update);
   EXPECT_EQ(container.code(), ErrorCode::kFailedPrecondition) << container.message();
   EXPECT_NE(container.message().find("virtual machine"), std::string::npos) << container.message();

@@ -253,9 +253,9 @@ void QemuLaunch::AwaitClaim() {
       PodLimitsOfGuest(machine_.memory_bytes, spec.overhead_memory_bytes());
   suits.mutable_memory_limit_bytes()->set_above(above);
   suits.mutable_memory_limit_bytes()->set_at_most(at_most);
-  suits.mutable_cpu_limit_millis()->set_above((machine_.cpus - 1) * 1000);
+  suits.mutable_cpu_limit_millis()->set_above(uint64_t{1000} * (machine_.cpus - 1));
   if (machine_.cpus < MostGuestCpus())
-    suits.mutable_cpu_limit_millis()->set_at_most(machine_.cpus * 1000);
+    suits.mutable_cpu_limit_millis()->set_at_most(uint64_t{1000} * machine_.cpus);
   const std::string key = TemplateKey(TemplateRequestFor(machine_));
   auto netns = std::make_shared<UniqueFd>(std::move(tap_netns_));
   vm_->AwaitClaim(suits,

@@ -195,7 +195,7 @@ void VmBackend::FailStart(Error error) {
   step_.End(/*failed=*/true);
   boot_timer_.Cancel();
   ReleaseMachine([created = std::move(create_done_), prepared = std::move(prepare_done_),
-                  error = std::move(error)](Status) mutable {
+                  error = std::move(error)](const Status&) mutable {
     if (created) return created(tl::unexpected<Error>(std::move(error)));
     prepared(tl::unexpected<Error>(std::move(error)));
   });
@@ -235,7 +235,7 @@ void VmBackend::MachineGone(const MachineEnd& end) {
   failed.mutable_failed()->set_reason(reason);
   events.push_back(failed);
   for (const pod::Event& event : events) OnAgentEvent(event);
-  ReleaseMachine([](Status) {});
+  ReleaseMachine([](const Status&) {});
 }
 
 void VmBackend::ReleaseMachine(Done done) {
@@ -270,8 +270,9 @@ void VmBackend::DestroySandbox(Done done) {
         OnAgentEvent(KilledEvent(id, "", gone_reason_));
     if (machine_->shares_host_files()) {
       // The engine's groups and mounts are the host's own.
-      return agent_->DestroySandbox(
-          [this, done = std::move(done)](Status) mutable { ReleaseMachine(std::move(done)); });
+      return agent_->DestroySandbox([this, done = std::move(done)](const Status&) mutable {
+        ReleaseMachine(std::move(done));
+      });
     }
   }
   ReleaseMachine(std::move(done));
