@@ -20,14 +20,12 @@ Result<std::optional<Cgroup>> GroupOfManager(const CgroupTree& tree, const Cgrou
   ASSIGN_OR_RETURN(const std::string passed_on,
                    ReadFileAt(own.clone_fd(), "cgroup.subtree_control", 4096));
   if (passed_on.find_first_not_of(" \n") == std::string::npos) return std::nullopt;
-  ASSIGN_OR_RETURN(std::string path, ReadFile(fmt::format("/proc/{}/cgroup", first), 64 << 10));
-  path = path.substr(0, path.find('\n'));
-  constexpr std::string_view kUnified = "0::";
-  if (!path.starts_with(fmt::format("{}{}/", kUnified, own.path())))
+  ASSIGN_OR_RETURN(const std::string path, tree.PathOf(first));
+  if (!path.starts_with(own.path() + "/"))
     return Fail(ErrorCode::kFailedPrecondition,
                 "group {} can hold no process, and the container's first is not below it but in {}",
                 own.path(), path);
-  ASSIGN_OR_RETURN(Cgroup group, tree.OpenGroup(path.substr(kUnified.size())));
+  ASSIGN_OR_RETURN(Cgroup group, tree.OpenGroup(path));
   return std::optional(std::move(group));
 }
 

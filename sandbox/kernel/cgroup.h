@@ -70,9 +70,9 @@ class CgroupTree : public std::enable_shared_from_this<CgroupTree> {
   // kNotFound where no hierarchy has it; one that only some have (left by a crash) opens.
   Result<Cgroup> OpenGroup(const std::string& path) const;
   bool Exists(const std::string& path) const;
-  // That of this process, by the hierarchy that has the memory controller (cgroups(7),
-  // /proc/[pid]/cgroup). kInvalidArgument where that is the root.
-  Result<Cgroup> OpenOwnGroup() const;
+  // Where a process is, as a path below the roots: on v2 alone its only group, else that of the
+  // memory controller's hierarchy (cgroups(7), /proc/[pid]/cgroup).
+  Result<std::string> PathOf(pid_t process) const;
 
  private:
   CgroupTree(Kind kind, std::vector<CgroupHierarchy> hierarchies)

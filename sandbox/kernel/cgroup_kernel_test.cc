@@ -23,14 +23,10 @@ TEST_P(CgroupKernelTest, HoldsTheProcessesAttachedToIt) {
   EXPECT_EQ(above.Children().value(), std::vector<std::string>{"one"});
 }
 
-TEST_P(CgroupKernelTest, OpensTheGroupOfItsOwnProcess) {
+TEST_P(CgroupKernelTest, KnowsTheGroupOfAProcess) {
   if (!Controls("memory")) GTEST_SKIP() << "no memory controller in this tree";
   const Cgroup one = Make("one");
-  const pid_t child = Run(one, [&] {
-    const auto own = tree_->OpenOwnGroup();
-    return own && own->path() == one.path() ? 0 : 1;
-  });
-  EXPECT_EQ(Wait(child), 0);
+  EXPECT_EQ(tree_->PathOf(RunSleeper(one)).value(), one.path());
 }
 
 // What systemd's scopes ask for: their process is in the group that shall have groups below it.

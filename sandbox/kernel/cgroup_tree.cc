@@ -212,8 +212,9 @@ Result<Cgroup> CgroupTree::OpenGroup(const std::string& path) const {
   return Cgroup(shared_from_this(), path, std::move(directories));
 }
 
-Result<Cgroup> CgroupTree::OpenOwnGroup() const {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile("/proc/self/cgroup"));
+Result<std::string> CgroupTree::PathOf(pid_t process) const {
+  ASSIGN_OR_RETURN(const std::string text,
+                   ReadFile(fmt::format("/proc/{}/cgroup", process), 64 << 10));
   std::string path;
   for (const auto& line : Split(text, '\n')) {
     const auto fields = Split(line, ':');  // the path itself may hold more of them
@@ -224,7 +225,7 @@ Result<Cgroup> CgroupTree::OpenOwnGroup() const {
     if (has_memory || (fields[1].empty() && path.empty()))
       path = line.substr(fields[0].size() + fields[1].size() + 2);
   }
-  return OpenGroup(path);
+  return path;
 }
 
 bool CgroupTree::Exists(const std::string& path) const { return OpenGroup(path).has_value(); }

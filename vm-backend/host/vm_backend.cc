@@ -1,6 +1,7 @@
 #include "vm-backend/host/vm_backend.h"
 
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -51,9 +52,12 @@ pod::Event KilledEvent(const std::string& container, const std::string& exec,
 
 // Whether the OOM killer was at work in this process's group, where the VMM is as well.
 bool OomKilledHere() {
-  const auto tree = CgroupTree::Open();
-  const auto group = tree ? (*tree)->OpenOwnGroup() : tl::unexpected<Error>(tree.error());
-  const auto kills = group ? group->OomKills() : tl::unexpected<Error>(group.error());
+  const auto kills = []() -> Result<uint64_t> {
+    ASSIGN_OR_RETURN(const auto tree, CgroupTree::Open());
+    ASSIGN_OR_RETURN(const std::string path, tree->PathOf(getpid()));
+    ASSIGN_OR_RETURN(const Cgroup group, tree->OpenGroup(path));
+    return group.OomKills();
+  }();
   return kills && *kills > 0;
 }
 
