@@ -19,7 +19,6 @@ namespace catamaran {
 namespace {
 
 constexpr char kTag[] = "d0c70";
-constexpr char kWithoutNft[] = "the daemon does not start with network: builtin";
 constexpr char kHostLink[] = "catd0c7000001", kSentLink[] = "cabd0c7000001";
 constexpr uint32_t kSlot = AddressRange::kFirstSlot;
 constexpr uint32_t kMtu = 1500;
@@ -53,17 +52,7 @@ Result<Finding> TryRules(const std::vector<AddressRange>& ranges,
   port->set_protocol("tcp");
   port->set_host_port(8080);
   port->set_container_port(80);
-  const auto loaded = RunNft(NftRules(kTag, {record}), Deadline::After(patience));
-  // Installing what is there helps nobody.
-  if (!loaded && loaded.error().code == ErrorCode::kDeadlineExceeded)
-    return Finding{.name = "",
-                   .status = FindingStatus::kMissing,
-                   .seen = loaded.error().message,
-                   .meaning = kWithoutNft,
-                   .remedy =
-                       "ask again: its first use loads the kernel's modules; where the machine "
-                       "is slow: catamaran doctor --patience 30"};
-  RETURN_IF_ERROR(loaded);
+  RETURN_IF_ERROR(RunNft(NftRules(kTag, {record}), Deadline::After(patience)));
   return Works("masquerading and a host port load, in a network namespace of their own");
 }
 
@@ -132,7 +121,7 @@ void ProbeBuiltinNetwork(const Config& config, std::chrono::milliseconds patienc
     return;
   }
   run({.name = "nftables",
-       .meaning = kWithoutNft,
+       .meaning = "the daemon does not start with network: builtin",
        .remedy = "apt-get install nftables; modprobe nf_tables nft_masq nft_nat nft_fib_inet",
        .run = [ranges = *ranges, patience] { return TryRules(ranges, patience); }});
   run({.name = "pod link",

@@ -28,8 +28,7 @@ Finding RunProbeInThread(const Probe& probe, std::chrono::milliseconds patience)
     thread.detach();
   }
   if (probe.clean_up) probe.clean_up();
-  if (!outcome)
-    return {probe.name, probe.failure, outcome.error().message, probe.meaning, probe.remedy};
+  if (!outcome) return FailedProbe(probe, outcome.error());
   if (outcome->name.empty()) outcome->name = probe.name;
   return std::move(*outcome);
 }

@@ -39,6 +39,7 @@ TEST(ThreadProbe, LeavesOneThatHangsBehind) {
   probe.clean_up = [&] { cleaned = true; };
   const Finding found = RunProbeInThread(probe, milliseconds(1000));
   EXPECT_EQ(found.seen, "no answer within 1 s");
+  EXPECT_NE(found.remedy.find("--patience 30; else more"), std::string::npos) << found.remedy;
   EXPECT_EQ(found.status, FindingStatus::kMissing);
   EXPECT_TRUE(cleaned);
   EXPECT_TRUE(ProbeThreadsLeft());

@@ -15,15 +15,11 @@ namespace {
 constexpr size_t kLongestLine = 64 << 10;
 constexpr auto kKillPatience = std::chrono::seconds(1);
 
-Finding Failed(const Probe& probe, std::string seen) {
-  return {probe.name, probe.failure, std::move(seen), probe.meaning, probe.remedy};
-}
-
 [[noreturn]] void RunChild(const Probe& probe, int write_fd) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   setpgid(0, 0);
   auto outcome = probe.run();
-  Finding finding = outcome ? std::move(*outcome) : Failed(probe, outcome.error().message);
+  Finding finding = outcome ? std::move(*outcome) : FailedProbe(probe, outcome.error());
   if (finding.name.empty()) finding.name = probe.name;
   _exit(WriteAll(write_fd, FindingToLine(finding)) ? 0 : 1);
 }
@@ -60,6 +56,16 @@ int EndOf(pid_t child) {
 
 }  // namespace
 
+Finding FailedProbe(const Probe& probe, const Error& error) {
+  std::string remedy = probe.remedy;
+  if (error.code == ErrorCode::kDeadlineExceeded)
+    remedy =
+        "ask again, as first uses load the kernel's modules; where the machine is slow with "
+        "--patience 30" +
+        (remedy.empty() ? "" : "; else " + remedy);
+  return {probe.name, probe.failure, error.message, probe.meaning, std::move(remedy)};
+}
+
 Finding Works(std::string seen) { return {"", FindingStatus::kOk, std::move(seen), "", ""}; }
 
 int ErrnoOfChild(const std::function<int()>& work) {
@@ -74,10 +80,10 @@ int ErrnoOfChild(const std::function<int()>& work) {
 
 Finding RunProbe(const Probe& probe, std::chrono::milliseconds patience) {
   auto pipe = MakePipe();
-  if (!pipe) return Failed(probe, pipe.error().message);
+  if (!pipe) return FailedProbe(probe, pipe.error());
   // fork(2), not clone3(2): that is among what is probed.
   const pid_t child = fork();
-  if (child < 0) return Failed(probe, FailWithErrno("fork").value().message);
+  if (child < 0) return FailedProbe(probe, FailWithErrno("fork").value());
   if (child == 0) RunChild(probe, pipe->write_end.get());
   pipe->write_end.Reset();
   const auto line = ReadLine(pipe->read_end.get(), Deadline::After(patience));
@@ -87,12 +93,15 @@ Finding RunProbe(const Probe& probe, std::chrono::milliseconds patience) {
   kill(-child, SIGKILL);
   const int end = EndOf(child);
   if (probe.clean_up) probe.clean_up();
-  if (!line) {
-    return Failed(probe, fmt::format("no answer within {} s", patience.count() / 1000));
-  }
-  if (line->empty()) return Failed(probe, fmt::format("the probe died (exit code {})", end));
+  if (!line)
+    return FailedProbe(
+        probe, Fail(ErrorCode::kDeadlineExceeded, "no answer within {} s", patience.count() / 1000)
+                   .value());
+  if (line->empty())
+    return FailedProbe(probe,
+                       Fail(ErrorCode::kInternal, "the probe died (exit code {})", end).value());
   auto finding = FindingFromLine(*line);
-  return finding ? std::move(*finding) : Failed(probe, finding.error().message);
+  return finding ? std::move(*finding) : FailedProbe(probe, finding.error());
 }
 
 }  // namespace catamaran

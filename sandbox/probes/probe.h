@@ -24,6 +24,10 @@ struct Probe {
   std::function<void()> clean_up;
 };
 
+// What is shown of a probe that failed. One that was too slow has a remedy that begins with asking
+// again: installing what is there helps nobody.
+Finding FailedProbe(const Probe& probe, const Error& error);
+
 // A finding that all is well, for Probe::run.
 Finding Works(std::string seen);
 

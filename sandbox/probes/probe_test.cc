@@ -76,6 +76,7 @@ TEST(Probe, EndsAChildThatDoesNotWithWhatItStarted) {
   probe.clean_up = [&] { cleaned = true; };
   const Finding found = RunProbe(probe, milliseconds(1000));
   EXPECT_EQ(found.seen, "no answer within 1 s");
+  EXPECT_NE(found.remedy.find("--patience 30; else more"), std::string::npos) << found.remedy;
   EXPECT_TRUE(cleaned);
   // The last holder of the other end is gone.
   close(alive[1]);
