@@ -11,7 +11,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -58,8 +57,9 @@ Status LoadModules() {
   RETURN_IF_ERROR(CheckModulesFitTheKernel());
   std::istringstream lines(*order);
   for (std::string line; std::getline(lines, line);) {
-    const std::string name = line.substr(0, line.find(' '));
-    const std::string parameters = line.substr(std::min(line.size(), name.size() + 1));
+    const size_t space = line.find(' ');
+    const std::string name = line.substr(0, space);
+    const std::string parameters = space == std::string::npos ? "" : line.substr(space + 1);
     ASSIGN_OR_RETURN(UniqueFd module, OpenFile("/modules/" + name, O_RDONLY));
     if (syscall(SYS_finit_module, module.get(), parameters.c_str(), 0) != 0 && errno != EEXIST)
       return FailWithErrno("load the module {}", name);

@@ -25,9 +25,8 @@ set -euo pipefail
 
 # What the guest loads, in this order, each after what it depends on. Everything a pod may need is in the
 # template's memory already: loading a module in a clone costs ten times its share of the template.
-MODULES=(virtio_pci virtio_console virtio_scsi sd_mod virtio_net erofs overlay fuse
-         af_packet tun veth bridge dummy nf_tables binfmt_misc)
 OPTIONAL_MODULES=(af_packet tun veth bridge dummy nf_tables binfmt_misc)  # absent from some kernels
+MODULES=(virtio_pci virtio_console virtio_scsi sd_mod virtio_net erofs overlay fuse "${OPTIONAL_MODULES[@]}")
 declare -A PARAMETERS=([dummy]=numdummies=0)  # a pod finds no link that it did not make
 
 fail() { echo "build-guest: $*" >&2; exit 1; }
