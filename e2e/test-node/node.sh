@@ -217,23 +217,28 @@ up() {
   trap - EXIT
 }
 
+# share PROGRAM...: into the folder that the node sees.
+share() {
+  local program
+  for program; do
+    cmp -s "$program" "$programs/${program##*/}" || cp "$program" "$programs/"
+  done
+}
+
 # The kubelet and the tests of it, which are built here: the node has no Go.
 build_kubelet() {
   local kubernetes
   kubernetes=$("$tree/e2e/cluster/build.sh" kubelet)
   "$tree/e2e/cluster/run.sh" "$build" kubelet -test.list . >/dev/null
-  cmp -s "$kubernetes/kubelet" "$programs/kubelet" || cp "$kubernetes/kubelet" "$programs/kubelet"
+  share "$kubernetes/kubelet"
 }
 
 # A whole cluster and Kubernetes' own suite.
 build_conformance() {
-  local kubernetes program
+  local kubernetes
+  "$tree/e2e/cluster/conformance/run.sh" "$build" ns -help >/dev/null
   kubernetes=$("$tree/e2e/cluster/build.sh" cluster ginkgo e2e.test)
-  "$tree/e2e/cluster/build_module.sh" "$kubernetes" coredns dns .
-  "$tree/e2e/cluster/go.sh" build -o "$build/tests/conformance" ./conformance
-  for program in "$kubernetes"/*; do
-    cmp -s "$program" "$programs/${program##*/}" || cp "$program" "$programs/"
-  done
+  share "$kubernetes"/*
 }
 
 case ${1:-} in

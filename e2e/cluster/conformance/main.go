@@ -70,6 +70,9 @@ func run(world *node.World, o options) (ok bool, err error) {
 		return false, err
 	}
 	focus, skip := chosen(expected, o)
+	if focus == "" && o.known {
+		return false, fmt.Errorf("%s: no spec in it passes", o.table)
+	}
 	if focus == "" {
 		return true, nil // all of the table passed
 	}
@@ -104,20 +107,28 @@ func run(world *node.World, o options) (ok bool, err error) {
 // skips those that are known not to pass, so that none waits for what never comes; -again tries only them,
 // -untried only what has no row, -known only those that pass.
 func chosen(expected table, o options) (focus, skip string) {
-	var names []string
-	for name, row := range expected {
-		if (row.result == passed) == o.known || o.untried {
-			names = append(names, regexp.QuoteMeta(name)+"$")
+	namesOf := func(wanted func(result string) bool) string {
+		var names []string
+		for name, row := range expected {
+			if wanted(row.result) {
+				names = append(names, regexp.QuoteMeta(name)+"$")
+			}
 		}
+		return strings.Join(names, "|")
 	}
-	pattern := strings.Join(names, "|")
+	hasPassed := func(result string) bool { return result == passed }
+	hasNot := func(result string) bool { return result != passed }
 	switch {
-	case o.again || o.known:
-		return pattern, ""
-	case o.update && !o.untried:
+	case o.again:
+		return namesOf(hasNot), ""
+	case o.known:
+		return namesOf(hasPassed), ""
+	case o.untried:
+		return o.focus, namesOf(func(string) bool { return true })
+	case o.update:
 		return o.focus, ""
 	default:
-		return o.focus, pattern
+		return o.focus, namesOf(hasNot)
 	}
 }
 
