@@ -10,7 +10,6 @@
 #include <sstream>
 
 #include "sandbox/backend/engine_fixture.h"
-#include "sandbox/kernel/cgroup.h"
 
 namespace catamaran {
 namespace {
@@ -53,19 +52,6 @@ TEST_F(FilesOfAContainer, TheUsualMountsAreThere) {
   EXPECT_EQ(report["stat /dev/null"], "char 666 0:0 1:3");
   EXPECT_EQ(report["lstat /dev/ptmx"], "link 777 0:0 0:0");
   EXPECT_EQ(report["stat /dev/shm"], "dir 1777 0:0 0:0");
-}
-
-// What Kubernetes' suite asks to learn which cgroup version a container is on.
-TEST_F(FilesOfAContainer, AV2HierarchyBesideV1IsNotShown) {
-  auto tree = CgroupTree::Open();
-  ASSERT_TRUE(tree);
-  if ((*tree)->kind() != CgroupTree::Kind::kHybrid)
-    GTEST_SKIP() << "this machine's control groups are not v1 with v2 beside it";
-  const std::string v2 = "mount-options:/sys/fs/cgroup/" + (*tree)->Unified()->mount;
-  CreateSandbox();
-  auto report = Run(std::vector<std::string>{v2, "mount-options:/sys/fs/cgroup/memory"});
-  EXPECT_EQ(report["mount-options /sys/fs/cgroup/" + (*tree)->Unified()->mount], "none");
-  EXPECT_NE(report["mount-options /sys/fs/cgroup/memory"], "none");
 }
 
 TEST_F(FilesOfAContainer, NothingOfTheMachineIsMountedInIt) {

@@ -1,4 +1,4 @@
-// Limits, what is used, freezing, and ports of the sandbox.
+// What is shown of control groups, limits, what is used, freezing, and ports of the sandbox.
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -7,14 +7,29 @@
 #include <fstream>
 
 #include "sandbox/backend/engine_fixture.h"
+#include "sandbox/kernel/cgroup.h"
 
 namespace catamaran {
 namespace {
 
+using ControlGroups = EngineTest;
 using Limits = EngineTest;
 using StatsOfASandbox = EngineTest;
 using Freezing = EngineTest;
 using Ports = EngineTest;
+
+// What Kubernetes' suite asks to learn which cgroup version a container is on.
+TEST_F(ControlGroups, AV2HierarchyBesideV1IsNotShown) {
+  auto tree = CgroupTree::Open();
+  ASSERT_TRUE(tree);
+  if ((*tree)->kind() != CgroupTree::Kind::kHybrid)
+    GTEST_SKIP() << "this machine's control groups are not v1 with v2 beside it";
+  const std::string v2 = "mount-options:/sys/fs/cgroup/" + (*tree)->Unified()->mount;
+  CreateSandbox();
+  auto report = Run(std::vector<std::string>{v2, "mount-options:/sys/fs/cgroup/memory"});
+  EXPECT_EQ(report["mount-options /sys/fs/cgroup/" + (*tree)->Unified()->mount], "none");
+  EXPECT_NE(report["mount-options /sys/fs/cgroup/memory"], "none");
+}
 
 TEST_F(Limits, AMemoryHogIsOomKilledWith137) {
   CreateSandbox();
